@@ -1,0 +1,40 @@
+# AgentPod. Every target installs what it needs first; run them as root or with sudo.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+DISTS := agentpod_core agentpod_traefik $(sort $(wildcard plugins/*)) $(sort $(wildcard apps/*))
+PYTHON ?= python3
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install machine check test up clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(STAMP) ## Install everything into .venv
+
+$(STAMP): constraints.txt requirements-dev.txt $(addsuffix /pyproject.toml,$(DISTS))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "AgentPod needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V). Name another one: make PYTHON=python3.11 …" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -c constraints.txt $(addprefix -e ./,$(DISTS))
+	touch $@
+
+machine: ## Install and start what the machine itself lacks: Docker, iptables, debootstrap, Chromium
+	scripts/machine.sh docker debootstrap chromium
+
+check: install ## Lint, types, import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy $(foreach dist,$(DISTS),$(dist)/src)
+	$(BIN)/lint-imports
+
+test: install machine ## The whole suite: real Docker, PostgreSQL, Traefik and browser included
+	$(BIN)/python -m pytest
+
+up: install machine ## Start the platform in the foreground
+	$(BIN)/agentpod up
+
+clean: ## Remove what the others made; asks before it removes data
+	scripts/clean.sh

@@ -1,0 +1,304 @@
+"""Decides which key is looked at next, and who looks: one leader, its workers, and the sources of keys.
+
+Keys come from changes in the store, events of the engine, changed probe answers, due wake-ups and
+a resync; they say where to look, never what to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from msgspec import Struct
+
+from agentpod_core.controller.probing import Prober
+from agentpod_core.controller.queue import KeyQueue
+from agentpod_core.desired import desire, effective_wanted
+from agentpod_core.errors import AgentPodError, ConflictError, TemporaryError
+from agentpod_core.observed import Probed
+from agentpod_core.plan import Plan
+from agentpod_core.plugpoints.probes import HealthProbe
+from agentpod_core.ports import RESYNC, ROUTES, Links, PodInput, pod_key, tenant_key
+from agentpod_core.reconcile import Parts, Pass, Reconciler
+from agentpod_core.reconcile.boots import Boots
+from agentpod_core.reconcile.fence import Fence
+from agentpod_core.values.actions import ProtectHost
+from agentpod_core.values.pods import Wanted
+from agentpod_core.values.status import Happening, Phase, Severity
+from agentpod_core.values.world import Container, ContainerState, Protection, World
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["Controller", "Pace", "Parts"]
+
+
+class Pace(Struct, frozen=True, kw_only=True):
+    """How often and how wide; times in seconds.
+
+    A lease lasts ``lease`` by the database's clock; the leader itself stops acting ``margin``
+    earlier. ``slots`` is how many agents may boot at once, about one for each core.
+    """
+
+    resync: float = 30.0
+    renew: float = 2.0
+    lease: float = 10.0
+    margin: float = 1.0
+    workers: int = 8
+    slots: int = 2
+    scale: float = 1.0
+
+
+DEFAULT_PACE = Pace()
+
+
+class Controller:
+    """Drives every pod to what is wanted, while it leads; stands by while another does."""
+
+    def __init__(
+        self, parts: Parts, *, holder: str, probe: Callable[[str], HealthProbe], links: Links, pace: Pace = DEFAULT_PACE
+    ) -> None:
+        self._parts = parts
+        self._holder = holder
+        self._pace = pace
+        self._queue = KeyQueue(parts.clock)
+        self._prober = Prober(
+            probe=probe,
+            links=links,
+            clock=parts.clock,
+            telemetry=parts.telemetry,
+            changed=lambda pod_id: self.nudge(pod_key(pod_id)),
+            scale=pace.scale,
+        )
+        self._tries: dict[str, int] = {}
+        self._orphans: set[str] = set()
+        self._round = 0
+        self._reconciler: Reconciler | None = None
+
+    @property
+    def is_leading(self) -> bool:
+        """Say whether this controller acts now."""
+        return self._reconciler is not None
+
+    @property
+    def depth(self) -> int:
+        """Count the keys that wait for a worker."""
+        return len(self._queue)
+
+    def nudge(self, key: str) -> None:
+        """Look at a key as soon as possible; ``RESYNC`` looks at everything."""
+        self._queue.add(key)
+
+    def probed(self, pod_id: str) -> Probed | None:
+        """Give what the agent last answered."""
+        return self._prober.last(pod_id)
+
+    async def plan(self, pod_id: str) -> Plan | None:
+        """Give the plan that a pass would follow now, without following it; None for a pod that is gone."""
+        reconciler = self._reconciler or self._new_reconciler(Fence(self._parts.clock, 0, 0))
+        return await reconciler.dry_run(pod_id)
+
+    async def run(self) -> None:
+        """Lead or stand by, until cancelled; then give the lease up so that another can take over at once."""
+        try:
+            while True:
+                asked_at = self._parts.clock.monotonic()
+                epoch = await self._lead()
+                if epoch is not None:
+                    fence = Fence(self._parts.clock, epoch, self._pace.lease - self._pace.margin)
+                    fence.renewed(asked_at)
+                    await self._serve(fence)
+                await self._parts.clock.sleep(self._pace.renew)
+        finally:
+            await self._step_down()
+
+    async def _lead(self) -> int | None:
+        try:
+            return await self._parts.store.lead(self._holder, self._pace.lease)
+        except AgentPodError as error:
+            logger.warning("cannot ask for the lease: %s", error)
+            return None
+
+    async def _step_down(self) -> None:
+        try:
+            await self._parts.store.step_down(self._holder)
+        except AgentPodError as error:
+            logger.warning("the lease runs out by itself: %s", error)
+
+    def _new_reconciler(self, fence: Fence) -> Reconciler:
+        return Reconciler(self._parts, fence, Boots(self._pace.slots), self._prober.last, Protection(active=None))
+
+    async def _serve(self, fence: Fence) -> None:
+        logger.info("leading with epoch %d", fence.epoch)
+        reconciler = self._reconciler = self._new_reconciler(fence)
+        self._queue.add(RESYNC)
+        jobs: list[Coroutine[Any, Any, None]] = [
+            self._again_and_again("changes", self._follow_changes),
+            self._again_and_again("engine events", self._follow_engine),
+            self._resync_regularly(),
+            *(self._work(reconciler) for _ in range(self._pace.workers)),
+        ]
+        tasks = [asyncio.create_task(job) for job in jobs]
+        try:
+            await self._renew(fence)
+        finally:
+            self._reconciler = None
+            self._prober.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            logger.info("no longer leading with epoch %d", fence.epoch)
+
+    async def _renew(self, fence: Fence) -> None:
+        """Keep the lease; return when it is lost."""
+        while True:
+            await self._parts.clock.sleep(self._pace.renew)
+            asked_at = self._parts.clock.monotonic()
+            epoch = await self._lead()
+            if epoch == fence.epoch:
+                fence.renewed(asked_at)
+                continue
+            try:
+                fence.check()
+            except ConflictError:
+                return
+            if epoch is not None:
+                return
+
+    async def _again_and_again(self, what: str, follow: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                await follow()
+            except AgentPodError as error:
+                logger.warning("%s: %s", what, error)
+            except Exception:
+                logger.exception("%s", what)
+            await self._parts.clock.sleep(self._parts.timings.settle)
+
+    async def _follow_changes(self) -> None:
+        async for key in self._parts.store.changes():
+            self._queue.add(key)
+            if key.startswith("pod:"):
+                self._queue.add(ROUTES)
+
+    async def _follow_engine(self) -> None:
+        async for event in self._parts.runtime.watch():
+            if event.kind == RESYNC:
+                self._queue.add(RESYNC)
+            elif event.pod_id:
+                self._queue.add(pod_key(event.pod_id))
+
+    async def _resync_regularly(self) -> None:
+        while True:
+            await self._parts.clock.sleep(self._pace.resync)
+            self._queue.add(RESYNC)
+
+    async def _work(self, reconciler: Reconciler) -> None:
+        while True:
+            key = await self._queue.get()
+            begun = self._parts.clock.monotonic()
+            outcome = "failed"
+            try:
+                await self._handle(reconciler, key)
+                self._tries.pop(key, None)
+                outcome = "ok"
+            except AgentPodError as error:
+                if error.reason != "NotLeader":
+                    logger.warning("%s: %s", key, error)
+                    self._queue.add_in(key, self._backoff(key, error))
+            except Exception:
+                logger.exception("%s", key)
+                self._queue.add_in(key, self._backoff(key, None))
+            finally:
+                self._queue.done(key)
+                self._parts.telemetry.reconciled(key, self._parts.clock.monotonic() - begun, outcome)
+
+    def _backoff(self, key: str, error: AgentPodError | None) -> float:
+        tries = self._tries[key] = self._tries.get(key, 0) + 1
+        asked = error.retry_after if isinstance(error, TemporaryError) else None
+        timings = self._parts.timings
+        wait = asked if asked is not None else min(timings.settle * 2.0 ** (tries - 1), timings.longest_backoff)
+        # Jitter keeps what failed together from coming back together.
+        return wait * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+
+    async def _handle(self, reconciler: Reconciler, key: str) -> None:
+        kind, _, name = key.partition(":")
+        if key == RESYNC:
+            await self._resync(reconciler)
+        elif key == ROUTES:
+            before = reconciler.routed
+            for pod_id in await reconciler.routes() ^ before:
+                self._queue.add(pod_key(pod_id))
+        elif kind == "tenant":
+            await reconciler.tenant(name)
+        elif kind == "pod":
+            self._follow_up(name, await reconciler.pod(name))
+
+    def _follow_up(self, pod_id: str, done: Pass) -> None:
+        if done.pod is None or done.status is None:
+            self._prober.leave(pod_id)
+            self._queue.add(ROUTES)
+            if done.tenant_id:
+                self._queue.add(tenant_key(done.tenant_id))
+            return
+        if done.container and done.container.state is ContainerState.RUNNING:
+            self._prober.follow(done.pod, done.container)
+        else:
+            self._prober.leave(pod_id)
+        if done.wake_at is not None:
+            self._queue.add_in(pod_key(pod_id), (done.wake_at - self._parts.clock.now()).total_seconds())
+
+    async def _resync(self, reconciler: Reconciler) -> None:
+        """Compare everything once, shallowly; look deeper only where something seems off, and at a rolling tenth."""
+        world = await self._parts.runtime.observe()
+        pods = await self._parts.store.pods()
+        tenants = await self._parts.store.tenants()
+        await self._protect(reconciler, world)
+        known = {pod.id for pod in pods}
+        by_pod = {container.pod_id: container for container in world.containers}
+        self._round = (self._round + 1) % 10
+        for tenant in tenants:
+            await reconciler.tenant(tenant.id, world)
+        for number, pod in enumerate(pods):
+            if number % 10 == self._round or not self._seems_right(pod, by_pod.get(pod.id)):
+                self._queue.add(pod_key(pod.id))
+        self._queue.add(ROUTES)
+        await self._report_orphans(world, known)
+
+    def _seems_right(self, pod: PodInput, container: Container | None) -> bool:
+        wanted = effective_wanted(pod)
+        if wanted is Wanted.STOPPED:
+            return pod.status.phase is Phase.STOPPED and (container is None or container.state is ContainerState.EXITED)
+        if wanted is Wanted.DELETED or container is None or container.state is not ContainerState.RUNNING:
+            return False
+        return (
+            pod.status.phase is Phase.RUNNING
+            and pod.status.observed_generation == pod.generation
+            and container.spec_hash == desire(self._parts.instance, pod).spec_hash
+            and (pod.workload.probe is None or self._prober.last(pod.id) is not None)
+        )
+
+    async def _protect(self, reconciler: Reconciler, world: World) -> None:
+        reconciler.protection = world.protection
+        if world.protection.active:
+            return
+        entry = self._parts.router.entrypoints()
+        ports = tuple(port for port in (entry.http, entry.https) if port is not None)
+        try:
+            await self._parts.runtime.apply(ProtectHost(ports=ports, reason="pods must not reach the host"), {})
+        except AgentPodError as error:
+            reconciler.protection = Protection(active=False, reason=error.reason)
+            return
+        reconciler.protection = (await self._parts.runtime.observe()).protection
+
+    async def _report_orphans(self, world: World, known: set[str]) -> None:
+        orphans = {one.name for one in world.containers if one.pod_id not in known}
+        news = [
+            Happening(kind="system", reason="OrphanContainer", severity=Severity.WARNING, params={"name": name})
+            for name in sorted(orphans - self._orphans)
+        ]
+        self._orphans = orphans
+        if news:
+            await self._parts.store.report(news)

@@ -1,0 +1,40 @@
+"""What a pass sees of one pod: its containers, its volumes and what its probe last said."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from agentpod_core.values.reports import ProbeResult
+from agentpod_core.values.world import Container, Protection
+
+
+class Probed(Struct, frozen=True, kw_only=True):
+    """The probe's word on one start of a container.
+
+    ``failures`` counts the checks in a row that found the agent not alive or not ready; ``at``
+    is when the last one ended. ``started_at`` names the start it speaks of.
+    """
+
+    result: ProbeResult
+    failures: int
+    at: datetime
+    started_at: datetime | None
+
+
+class Observed(Struct, frozen=True, kw_only=True):
+    """One pod in the world.
+
+    ``containers`` are all that carry its id; the one with its name was looked at deeply.
+    ``volumes`` are the names of its volumes that exist (only needed, and only looked up, for a
+    pod that is to be deleted). ``probed`` None means that nobody asked the agent yet.
+    ``has_boot_slot`` False means that starts have to wait. ``routed`` is whether its route is set.
+    """
+
+    containers: tuple[Container, ...] = ()
+    volumes: tuple[str, ...] = ()
+    probed: Probed | None = None
+    routed: bool | None = None
+    protection: Protection = Protection(active=None)
+    has_boot_slot: bool = True

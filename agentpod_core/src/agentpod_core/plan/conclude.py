@@ -1,0 +1,188 @@
+"""Concludes a pod's phase and conditions from what was asked, what is seen and what is about to be done."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from agentpod_core.desired import Desired
+from agentpod_core.observed import Observed
+from agentpod_core.plan.failures import ENDED, LOOPING, current_probe, own_container
+from agentpod_core.plan.steps import LIVING, Steps
+from agentpod_core.values.actions import CreateContainer, StartContainer, StopContainer
+from agentpod_core.values.pods import Wanted
+from agentpod_core.values.status import Condition, ConditionType, Happening, Phase, PodStatus, Record, Severity
+from agentpod_core.values.world import ContainerState
+
+SEVERITIES = {
+    Phase.DEGRADED: Severity.ERROR,
+    Phase.CRASH_LOOP: Severity.ERROR,
+    Phase.BLOCKED: Severity.ERROR,
+}
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """A condition that does not know yet since when it holds."""
+
+    type: ConditionType
+    status: bool | None
+    reason: str
+    params: dict[str, Any] = {}
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """A phase and the one sentence that explains it."""
+
+    phase: Phase
+    reason: str
+    params: dict[str, Any] = {}
+
+
+def conclude(desired: Desired, observed: Observed, steps: Steps, before: PodStatus, now: datetime) -> PodStatus:
+    """Conclude the status; a condition that did not change keeps its ``since``."""
+    verdict = _verdict(desired, observed, steps)
+    ready = _ready(desired, observed, steps.record, before)
+    answers = (
+        Answer(type=ConditionType.PLANNED, status=True, reason="Planned"),
+        Answer(type=ConditionType.APPLIED, status=not steps.actions, reason="Applying" if steps.actions else "Applied"),
+        _alive(desired, observed),
+        ready,
+        _known(ConditionType.ROUTED, observed.routed, ("Routed", "NotRouted")),
+        _known(
+            ConditionType.HOST_PROTECTED,
+            observed.protection.active,
+            ("HostProtected", "HostNotProtected"),
+            {"detail": observed.protection.reason} if observed.protection.reason else {},
+        ),
+    )
+    return PodStatus(
+        phase=verdict.phase,
+        ready=ready.status is True and desired.wanted is Wanted.RUNNING,
+        observed_generation=desired.generation,
+        reason=verdict.reason,
+        params=verdict.params,
+        conditions=tuple(_keep_since(one, before, desired.generation, now) for one in answers),
+    )
+
+
+def transition(before: PodStatus, after: PodStatus) -> tuple[Happening, ...]:
+    """Give the event of a changed phase, if it changed."""
+    if before.phase is after.phase and (before.ready == after.ready or after.phase is not Phase.RUNNING):
+        return ()
+    return (
+        Happening(
+            kind="pod",
+            reason=after.reason,
+            severity=SEVERITIES.get(after.phase, Severity.INFO),
+            params={**after.params, "phase": after.phase.value},
+        ),
+    )
+
+
+def _verdict(desired: Desired, observed: Observed, steps: Steps) -> Verdict:  # noqa: C901 - one line for each answer
+    container = own_container(desired, observed)
+    record = steps.record
+    if desired.wanted is Wanted.DELETED:
+        return Verdict(phase=Phase.DELETING, reason="Deleting")
+    if desired.wanted is Wanted.STOPPED:
+        if container and container.state in LIVING:
+            return Verdict(phase=Phase.STOPPING, reason="Stopping")
+        return Verdict(phase=Phase.STOPPED, reason="Stopped")
+    if record.blocked is not None:
+        return Verdict(phase=Phase.BLOCKED, reason="PermanentExit", params={"exit_code": record.blocked})
+    if steps.waits_for == "WaitingToStart":
+        return Verdict(phase=Phase.PENDING, reason="WaitingToStart")
+    if any(isinstance(action, CreateContainer) for action in steps.actions):
+        return Verdict(phase=Phase.CREATING, reason="Creating")
+    failures = len(record.failures)
+    if container is None or container.state in ENDED or container.state is ContainerState.RESTARTING:
+        if failures >= LOOPING:
+            return Verdict(
+                phase=Phase.CRASH_LOOP,
+                reason="CrashLoop",
+                params={"failures": failures, "exit_code": container.exit_code if container else None},
+            )
+        return Verdict(phase=Phase.STARTING, reason="Restarting" if failures else "Starting")
+    restarts = any(isinstance(action, StopContainer | StartContainer) for action in steps.actions)
+    if not restarts and _is_ready(desired, observed, record) is not False and record.was_ready:
+        return Verdict(phase=Phase.RUNNING, reason="Running")
+    if failures >= LOOPING:
+        return Verdict(phase=Phase.DEGRADED, reason="Degraded", params={"failures": failures})
+    if record.was_ready and not restarts:
+        probed = current_probe(container, observed)
+        params = {**probed.result.params, "cause": probed.result.reason} if probed else {}
+        return Verdict(phase=Phase.DEGRADED, reason="NotReady", params=params)
+    return Verdict(phase=Phase.STARTING, reason="Restarting" if failures else "Starting")
+
+
+def _is_ready(desired: Desired, observed: Observed, record: Record) -> bool | None:
+    """Say whether the agent answers; None when nobody asked this start of it yet."""
+    container = own_container(desired, observed)
+    if container is None or container.state is not ContainerState.RUNNING:
+        return False
+    if desired.workload.probe is None:
+        return True
+    probed = current_probe(container, observed)
+    if probed is None:
+        return None
+    # One missed answer is no news about an agent that was well: the threshold decides.
+    return probed.result.ready or (record.was_ready and probed.failures < desired.workload.probe.failures)
+
+
+def _ready(desired: Desired, observed: Observed, record: Record, before: PodStatus) -> Answer:
+    if desired.wanted is not Wanted.RUNNING:
+        return Answer(type=ConditionType.READY, status=False, reason="NotWanted")
+    ready = _is_ready(desired, observed, record)
+    if ready is None:
+        # A control plane that was away keeps the last word on a start that it has seen be ready.
+        kept = before.condition(ConditionType.READY)
+        is_known = kept is not None and kept.status is True and record.was_ready
+        return Answer(
+            type=ConditionType.READY,
+            status=True if is_known else None,
+            reason="Answering" if is_known else "NotAskedYet",
+        )
+    probed = current_probe(own_container(desired, observed), observed)
+    if ready:
+        return Answer(type=ConditionType.READY, status=True, reason="Answering")
+    if probed is None:
+        return Answer(type=ConditionType.READY, status=False, reason="NotRunning")
+    return Answer(type=ConditionType.READY, status=False, reason=probed.result.reason, params=probed.result.params)
+
+
+def _alive(desired: Desired, observed: Observed) -> Answer:
+    container = own_container(desired, observed)
+    if container is None:
+        return Answer(type=ConditionType.ALIVE, status=False, reason="NoContainer")
+    is_alive = container.state is ContainerState.RUNNING
+    return Answer(
+        type=ConditionType.ALIVE,
+        status=is_alive,
+        reason="ContainerRunning" if is_alive else "ContainerNotRunning",
+        params={"container_state": container.state.value},
+    )
+
+
+def _known(
+    kind: ConditionType,
+    status: bool | None,  # noqa: FBT001 - three answers, not a switch
+    reasons: tuple[str, str],
+    params: dict[str, Any] | None = None,
+) -> Answer:
+    reason = "Unknown" if status is None else reasons[0] if status else reasons[1]
+    return Answer(type=kind, status=status, reason=reason, params=params or {})
+
+
+def _keep_since(answer: Answer, before: PodStatus, generation: int, now: datetime) -> Condition:
+    old = before.condition(answer.type)
+    since = old.since if old and old.status == answer.status and old.reason == answer.reason else now
+    return Condition(
+        type=answer.type,
+        status=answer.status,
+        reason=answer.reason,
+        params=answer.params,
+        since=since,
+        generation=generation,
+    )

@@ -1,0 +1,1 @@
+"""The abstract classes a plugin implements; behaviour lives in them, not in the hooks."""

@@ -1,0 +1,22 @@
+"""The plug point for asking an agent whether it is well."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+from agentpod_core.plugpoints.context import Impure
+from agentpod_core.plugpoints.link import Link
+from agentpod_core.values.reports import ProbeResult
+
+
+class HealthProbe(Impure):
+    """Asks one agent how it is."""
+
+    @abstractmethod
+    async def check(self, link: Link, settings: dict[str, Any], *, timeout: float) -> ProbeResult:  # noqa: ASYNC109
+        """Ask once, within ``timeout`` seconds. Never raises for an unhealthy agent, never hangs.
+
+        Raises:
+            ConfigError: the workload's ``settings`` make no sense to this probe.
+        """

@@ -1,0 +1,23 @@
+"""Rations starts: an agent that burns processor time while it boots gets a core to itself."""
+
+from __future__ import annotations
+
+
+class Boots:
+    """Counts the starts that are under way; at most ``slots`` at once."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._starting: set[str] = set()
+
+    def has_slot(self, pod_id: str) -> bool:
+        """Say whether that pod may start now."""
+        return pod_id in self._starting or len(self._starting) < self._slots
+
+    def take(self, pod_id: str) -> None:
+        """Take note that the pod starts."""
+        self._starting.add(pod_id)
+
+    def release(self, pod_id: str) -> None:
+        """Take note that the pod has started, or given up."""
+        self._starting.discard(pod_id)

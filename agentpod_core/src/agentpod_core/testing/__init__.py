@@ -1,0 +1,1 @@
+"""The contract kit: what an implementation of a plug point must pass, and fakes that do."""

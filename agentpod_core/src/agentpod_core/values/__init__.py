@@ -1,0 +1,1 @@
+"""The words of AgentPod as frozen data, without behaviour that could touch the world."""

@@ -1,0 +1,80 @@
+"""What probes and adapters report about a running agent, and what notifiers pass on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from agentpod_core.values.status import Severity
+
+
+class ProbeResult(Struct, frozen=True, kw_only=True):
+    """One answer to "are you well?".
+
+    ``alive`` is whether the agent answered at all, ``ready`` whether it can do its work.
+    ``reason`` is a slug of the catalogue; ``seconds`` how long the answer took.
+    """
+
+    alive: bool
+    ready: bool
+    reason: str
+    params: dict[str, Any] = {}
+    seconds: float = 0.0
+
+
+class ChannelReport(Struct, frozen=True, kw_only=True):
+    """One channel of an agent: None where the agent does not say."""
+
+    name: str
+    configured: bool
+    connected: bool | None = None
+    detail: str = ""
+
+
+class AgentReport(Struct, frozen=True, kw_only=True):
+    """What an agent says of itself; None and empty where it does not say."""
+
+    version: str | None = None
+    model: str | None = None
+    model_ready: bool | None = None
+    model_reason: str = ""
+    channels: tuple[ChannelReport, ...] = ()
+    sessions: int | None = None
+
+
+class TokenUsage(Struct, frozen=True, kw_only=True):
+    """Tokens and cost of one day; ``cost`` is in micro-USD."""
+
+    day: str
+    input_tokens: int
+    output_tokens: int
+    cost: int
+
+
+class Repair(Struct, frozen=True, kw_only=True):
+    """What to do about an exit code: a reason of the catalogue, and a command to try once."""
+
+    reason: str
+    command: tuple[str, ...] | None = None
+
+
+class Door(Struct, frozen=True, kw_only=True):
+    """A one-time way in for a browser: a path with fragment below the pod's origin."""
+
+    path: str
+    expires_at: datetime
+
+
+class Alert(Struct, frozen=True, kw_only=True):
+    """Something a person should know, exactly once."""
+
+    id: str
+    reason: str
+    severity: Severity
+    tenant: str
+    pod: str
+    at: datetime
+    params: dict[str, Any] = {}
+    recovered: bool = False

@@ -1,0 +1,113 @@
+"""What was concluded about a pod: phase, conditions, and the record that the next pass needs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+
+
+class Phase(StrEnum):
+    """Where a pod is in its life."""
+
+    PENDING = "pending"
+    CREATING = "creating"
+    STARTING = "starting"
+    RUNNING = "running"
+    DEGRADED = "degraded"
+    CRASH_LOOP = "crash-loop"
+    BLOCKED = "blocked"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    DELETING = "deleting"
+
+
+class ConditionType(StrEnum):
+    """The questions that conditions answer."""
+
+    PLANNED = "Planned"
+    APPLIED = "Applied"
+    ALIVE = "Alive"
+    READY = "Ready"
+    ROUTED = "Routed"
+    MODEL_READY = "ModelReady"
+    CHANNELS_CONNECTED = "ChannelsConnected"
+    UP_TO_DATE = "UpToDate"
+    ISOLATED = "Isolated"
+    HOST_PROTECTED = "HostProtected"
+
+
+class Condition(Struct, frozen=True, kw_only=True):
+    """One answer: true, false, or None for unknown, with a CamelCase reason of the catalogue."""
+
+    type: ConditionType
+    status: bool | None
+    reason: str
+    params: dict[str, Any] = {}
+    since: datetime
+    generation: int = 0
+
+
+class PodStatus(Struct, frozen=True, kw_only=True):
+    """What is seen of a pod. ``reason`` and ``params`` make its one-sentence verdict."""
+
+    phase: Phase = Phase.PENDING
+    ready: bool = False
+    observed_generation: int = 0
+    reason: str = "Pending"
+    params: dict[str, Any] = {}
+    conditions: tuple[Condition, ...] = ()
+
+    def condition(self, kind: ConditionType) -> Condition | None:
+        """Give the condition of that type; None when nothing was concluded yet."""
+        return next((one for one in self.conditions if one.type is kind), None)
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """A pod's persisted memory: what a later pass must know and cannot see.
+
+    ``container_id`` is the container that the rest speaks of, ``started_at`` its start. ``files``
+    maps paths to the hashes they were last written with. ``failures`` are the times of the
+    failures since the last good spell, ``not_before`` when the next try may come. ``generation``
+    and ``restarts_done`` are what was served of the spec. ``engine_restarts`` is the engine's
+    restart count last seen and ``seen_exit`` the end last seen, so that neither counts twice.
+    ``ready_since`` is since when the agent answers without a break, ``was_ready`` whether it ever
+    did since its start. ``blocked`` holds the exit code that no restart mends. ``expects_exit``
+    says that the next end is our own doing and no failure.
+    """
+
+    generation: int = 0
+    container_id: str = ""
+    files: dict[str, str] = {}
+    failures: tuple[datetime, ...] = ()
+    not_before: datetime | None = None
+    restarts_done: int = 0
+    engine_restarts: int = 0
+    started_at: datetime | None = None
+    ready_since: datetime | None = None
+    was_ready: bool = False
+    seen_exit: datetime | None = None
+    blocked: int | None = None
+    expects_exit: bool = False
+
+
+class Severity(StrEnum):
+    """How much an event asks of the reader."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Happening(Struct, frozen=True, kw_only=True):
+    """An event to be: what happened to which pod or tenant, as reason and params.
+
+    ``kind`` groups events for filters: ``tenant pod container health route operation system``.
+    """
+
+    kind: str
+    reason: str
+    severity: Severity = Severity.INFO
+    params: dict[str, Any] = {}

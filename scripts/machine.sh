@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Brings a Debian or Ubuntu machine to where AgentPod can run: installs what is missing and starts Docker.
+# Usage: scripts/machine.sh [docker] [debootstrap] [chromium]. Touches nothing that is there already.
+set -euo pipefail
+
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
+
+packages=()
+want() { command -v "$1" >/dev/null 2>&1 || packages+=("${@:2}"); }
+
+for part in "$@"; do
+  case "$part" in
+    docker)
+      if ! docker info >/dev/null 2>&1; then want dockerd docker.io; fi
+      want iptables iptables
+      ;;
+    debootstrap) want debootstrap debootstrap ;;
+    chromium) want chromium chromium fonts-noto-cjk ;;
+    *) echo "machine.sh: unknown part '$part'" >&2; exit 2 ;;
+  esac
+done
+
+if [ "${#packages[@]}" -gt 0 ]; then
+  command -v apt-get >/dev/null || {
+    echo "AgentPod can install what it needs on Debian and Ubuntu only. Please install: ${packages[*]}" >&2
+    exit 1
+  }
+  echo "installing: ${packages[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+[[ " $* " == *" docker "* ]] || exit 0
+docker info >/dev/null 2>&1 && exit 0
+if [ -d /run/systemd/system ]; then
+  as_root systemctl start docker
+else
+  # No init system: a container or a minimal machine. Docker gets a session of its own, so it outlives this shell.
+  as_root sh -c 'mkdir -p /var/log; setsid nohup dockerd >>/var/log/dockerd.log 2>&1 </dev/null &'
+fi
+for _ in $(seq 60); do
+  docker info >/dev/null 2>&1 && exit 0
+  sleep 0.5
+done
+echo "Docker did not start within 30 seconds. Its log: journalctl -u docker, or /var/log/dockerd.log" >&2
+exit 1
