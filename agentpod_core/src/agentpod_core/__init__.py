@@ -42,9 +42,10 @@ from agentpod_core.values.actions import (
 from agentpod_core.values.names import owner_labels
 from agentpod_core.values.pods import Package, Pod
 from agentpod_core.values.recipes import ImageRecipe
+from agentpod_core.values.rendering import file_content, file_mode, secret_value
 from agentpod_core.values.reports import AgentReport, Alert, ChannelReport, Door, ProbeResult, Repair, TokenUsage
 from agentpod_core.values.resources import Resources, format_bytes, parse_bytes, parse_cpus
-from agentpod_core.values.routes import Daemon, Entrypoints, Route
+from agentpod_core.values.routes import Daemon, Entrypoints, Route, route_problems
 from agentpod_core.values.status import Severity
 from agentpod_core.values.workload import (
     SECRETS_PATH,
@@ -145,9 +146,13 @@ __all__ = [
     "Workload",
     "World",
     "WriteFiles",
+    "file_content",
+    "file_mode",
     "format_bytes",
     "hookimpl",
     "owner_labels",
     "parse_bytes",
     "parse_cpus",
+    "route_problems",
+    "secret_value",
 ]

@@ -16,7 +16,15 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from agentpod_core.errors import AgentPodError, ConfigError, ConflictError, NotFoundError, PluginError, TemporaryError
+from agentpod_core.errors import (
+    AgentPodError,
+    ConfigError,
+    ConflictError,
+    NotFoundError,
+    PermanentError,
+    PluginError,
+    TemporaryError,
+)
 
 Language = Literal["en", "zh-CN"]
 
@@ -126,6 +134,7 @@ _BY_CLASS: Final[tuple[tuple[type[AgentPodError], tuple[int, int]], ...]] = (
     (NotFoundError, (404, 3)),
     (ConflictError, (409, 4)),
     (TemporaryError, (503, 1)),
+    (PermanentError, (422, 1)),
     (PluginError, (500, 1)),
 )
 

@@ -76,11 +76,12 @@ class Controller:
         self._orphans: set[str] = set()
         self._round = 0
         self._reconciler: Reconciler | None = None
+        self._epoch: int | None = None
 
     @property
-    def is_leading(self) -> bool:
-        """Say whether this controller acts now."""
-        return self._reconciler is not None
+    def epoch(self) -> int | None:
+        """The epoch in which this controller leads; None while it stands by."""
+        return self._epoch
 
     @property
     def depth(self) -> int:
@@ -133,6 +134,7 @@ class Controller:
     async def _serve(self, fence: Fence) -> None:
         logger.info("leading with epoch %d", fence.epoch)
         reconciler = self._reconciler = self._new_reconciler(fence)
+        self._epoch = fence.epoch
         self._queue.add(RESYNC)
         jobs: list[Coroutine[Any, Any, None]] = [
             self._again_and_again("changes", self._follow_changes),
@@ -144,7 +146,7 @@ class Controller:
         try:
             await self._renew(fence)
         finally:
-            self._reconciler = None
+            self._reconciler = self._epoch = None
             self._prober.close()
             for task in tasks:
                 task.cancel()

@@ -82,10 +82,8 @@ class Prober:
             self.leave(pod_id)
 
     async def _ask(self, pod: PodInput, container: Container, probe: Probe, follower: _Follower) -> None:
-        ports = pod.workload.ports
-        wanted = pod.workload.route.port if pod.workload.route else ""
-        number = next((port.number for port in ports if port.name == wanted), ports[0].number if ports else 0)
-        link = self._links.link(pod, Endpoint(host=container.address or "", port=number), container.id)
+        endpoint = Endpoint(host=container.address or "", port=pod.workload.main_port() or 0)
+        link = self._links.link(pod, endpoint, container.id)
         was_ready = follower.probed is not None and follower.probed.result.ready
         while True:
             result = await self._check(link, probe)

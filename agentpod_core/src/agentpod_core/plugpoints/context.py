@@ -34,13 +34,15 @@ class HostContext(Struct, frozen=True, kw_only=True):
     """What a plugin may know of the platform: nothing of its database, its app or other plugins.
 
     ``instance`` are the 8 characters that keep two platforms on one engine apart, ``folder`` is
-    the plugin's own (it exists), ``settings`` are of its ``settings_type``.
+    the plugin's own (it exists), ``settings`` are of its ``settings_type``. ``domain`` is the one
+    below which pods get their names; ``localhost`` means that only this machine is to reach them.
     """
 
     instance: str
     folder: Path
     settings: Any
     clock: Any
+    domain: str = "localhost"
 
 
 class Impure(ABC):

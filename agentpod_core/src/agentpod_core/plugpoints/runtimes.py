@@ -46,6 +46,8 @@ class Runtime(Impure):
             TemporaryError: the engine is unreachable or busy.
             ConflictError: a name, address or subnet is held by something that is not ours.
             PermanentError: the engine refuses (``ImageNotFound``, ``EngineRefused``).
+            NotFoundError: the container to start, write to or update is absent or not ours; stopping
+                or removing such a one is a no-op.
         """
 
     @abstractmethod

@@ -13,7 +13,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-from agentpod_core.desired import Desired, desire, effective_wanted
+from agentpod_core.desired import Desired, desire, effective_wanted, is_secret
 from agentpod_core.errors import AgentPodError, ConflictError
 from agentpod_core.observed import Observed, Probed
 from agentpod_core.plan import Plan, Timings, applied_badly, plan
@@ -24,20 +24,33 @@ from agentpod_core.reconcile.boots import Boots
 from agentpod_core.reconcile.fence import Fence
 from agentpod_core.reconcile.material import material
 from agentpod_core.values import names
-from agentpod_core.values.actions import Action, CreateNetwork, RemoveNetwork, StartContainer
+from agentpod_core.values.actions import Action, CreateNetwork, RemoveNetwork, StartContainer, WriteFiles
 from agentpod_core.values.pods import Lease, Wanted
 from agentpod_core.values.routes import Route
 from agentpod_core.values.status import Happening, Phase, PodStatus, Record
+from agentpod_core.values.workload import File, OnChange
 from agentpod_core.values.world import Container, ContainerState, Endpoint, Protection, World
 
 ROUNDS = 6
 """So many plans in one pass before it lets other keys have their turn."""
 
+MERGED_LIMIT = 4 * 1024 * 1024
+"""The largest file, in bytes, that an agent may have made of one that is merged."""
+
 BOOTING = (Phase.PENDING, Phase.CREATING, Phase.STARTING)
 
 
+Merge = Callable[[str, File, bytes, bytes], bytes]
+"""Combines a file that the agent may have rewritten with what is wanted: adapter's name, file, current, wanted."""
+
+
+def keep_wanted(_adapter: str, _file: File, _current: bytes, wanted: bytes) -> bytes:
+    """Write the file as it is wanted: the way without the adapter."""
+    return wanted
+
+
 class Parts(Struct, frozen=True, kw_only=True):
-    """What a pass works with. ``fixed_routes`` are served beside the pods' own."""
+    """What a pass works with. ``fixed_routes`` are served beside the pods' own, ``merge`` asks adapters."""
 
     instance: str
     store: Store
@@ -47,6 +60,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     telemetry: Telemetry
     timings: Timings = Timings()
     fixed_routes: tuple[Route, ...] = ()
+    merge: Merge = keep_wanted
 
 
 class Pass(Struct, frozen=True, kw_only=True):
@@ -154,9 +168,9 @@ class Reconciler:
 
     def _route(self, pod: PodInput) -> Route | None:
         spec = pod.workload.route
-        if spec is None or not pod.hosts or effective_wanted(pod) is not Wanted.RUNNING:
+        port = pod.workload.main_port()
+        if spec is None or port is None or not pod.hosts or effective_wanted(pod) is not Wanted.RUNNING:
             return None
-        port = next(port.number for port in pod.workload.ports if port.name == spec.port)
         return Route(
             key=pod.id,
             hosts=pod.hosts,
@@ -171,7 +185,7 @@ class Reconciler:
 
     async def _observe(self, desired: Desired) -> Observed:
         container = await self._parts.runtime.inspect(desired.container)
-        containers = (container,) if container else ()
+        containers: tuple[Container, ...] = (container,) if container else ()
         volumes: tuple[str, ...] = ()
         if desired.wanted is Wanted.DELETED:
             world = await self._parts.runtime.observe()
@@ -196,7 +210,23 @@ class Reconciler:
         for action in actions:
             if isinstance(action, StartContainer) and pod.workload.boot_cost > 0:
                 self._boots.take(pod.id)
+            if isinstance(action, WriteFiles):
+                action = await self._merged(pod, action)  # noqa: PLW2901 - the same change, made precise
             await self._apply(pod.tenant_id, action)
+
+    async def _merged(self, pod: PodInput, action: WriteFiles) -> WriteFiles:
+        files = [await self._merged_file(pod, action.container, file) for file in action.files]
+        return msgspec.structs.replace(action, files=tuple(files))
+
+    async def _merged_file(self, pod: PodInput, container: str, file: File) -> File:
+        if file.on_change is not OnChange.MERGED or is_secret(file):
+            return file
+        current = await self._parts.runtime.read(container, file.path, limit=MERGED_LIMIT)
+        if current is None:
+            return file
+        wanted = "".join(part for part in file.parts if isinstance(part, str)).encode()
+        merged = self._parts.merge(pod.spec.adapter, file, current, wanted)
+        return msgspec.structs.replace(file, parts=(merged.decode(),))
 
     async def _apply(self, tenant_id: str, action: Action) -> None:
         values = await material(self._parts.store, tenant_id, action)

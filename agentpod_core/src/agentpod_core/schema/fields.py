@@ -109,7 +109,7 @@ def _field(node: Node, path: tuple[str, ...], inside: tuple[int, ...], *, is_req
     return Field(
         path=paths.join(path),
         kind=kind,
-        title=schema.get("title") or humanise(path[-1]),
+        title=schema.get("title") or humanise(next((name for name in reversed(path) if name != paths.ANY), "")),
         description=schema.get("description", ""),
         is_required=is_required,
         is_nullable=node.is_nullable,

@@ -10,39 +10,47 @@ from __future__ import annotations
 
 import inspect
 import re
-import types
 import typing
 from collections.abc import Iterator
 from enum import Enum
+from types import GenericAlias, NoneType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct
 
+from agentpod_core.errors import PluginError
 from agentpod_core.values.workload import SecretRef
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-SECRET_MARK: Final = "x-agentpod-secret"
+SECRET_MARK: Final = "x-agentpod-secret"  # noqa: S105 - a mark, no password
 
 _PREFIX: Final = "#/$defs/"
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_SPELLING: Final = {
-    "api": "API", "cpu": "CPU", "cpus": "CPUs", "dns": "DNS", "http": "HTTP", "https": "HTTPS", "id": "ID", "ids": "IDs",
-    "ip": "IP", "json": "JSON", "llm": "LLM", "mcp": "MCP", "os": "OS", "pid": "PID", "sql": "SQL", "ssh": "SSH",
-    "ssl": "SSL", "tcp": "TCP", "tls": "TLS", "ui": "UI", "uri": "URI", "url": "URL", "urls": "URLs", "yaml": "YAML",
-}  # fmt: skip
+_ACRONYMS: Final = "API CPU CPUs DNS HTTP HTTPS ID IDs IP JSON LLM MCP OS PID SQL SSH SSL TCP TLS UI URI URL URLs YAML"
+_SPELLING: Final = {word.lower(): word for word in _ACRONYMS.split()}
 
 
 def json_schema(config_type: type[Struct]) -> dict[str, Any]:
     """Give the published schema of a config type, as a new object with each call.
 
     Raises:
-        TypeError: the type holds something that JSON Schema cannot say, or a secret that could
-            also be something else.
+        PluginError: the type holds something that JSON Schema cannot say, or a secret that could
+            also be something else (``UnusableConfigType``).
     """
+    try:
+        return _published(config_type)
+    except TypeError as error:
+        message = " ".join(str(error).split())
+        raise PluginError("UnusableConfigType", type=config_type.__name__, message=message) from error
+
+
+def _published(config_type: type[Struct]) -> dict[str, Any]:
     (secret, root), components = msgspec.json.schema_components(
         (SecretRef, config_type), ref_template=f"{_PREFIX}{{name}}"
     )
+    # Defaults are shared with the types they come from, and tuples are no JSON: take a copy through JSON.
+    components = msgspec.json.decode(msgspec.json.encode(components))
     publisher = _Publisher(components, secret["$ref"].removeprefix(_PREFIX), dict(_orders(config_type, set())))
     published = publisher.publish(root, ())
     published.setdefault("title", humanise(config_type.__name__))
@@ -138,10 +146,11 @@ class _Publisher:
 
     def _choice(self, node: dict[str, Any]) -> dict[str, Any]:
         values = node["enum"]
-        order = self._orders.get(frozenset(values))
-        node["enum"] = list(order) if order else list(values)
-        kinds = list(dict.fromkeys(_type_of(value) for value in node["enum"]))
-        node["type"] = kinds[0] if len(kinds) == 1 else kinds
+        # Literals and enums hold texts and integers; anything else is an author's own schema and stays.
+        if all(isinstance(value, (str, int, NoneType)) for value in values):
+            node["enum"] = list(self._orders.get(frozenset(values), values))
+            kinds = list(dict.fromkeys(_type_of(value) for value in node["enum"]))
+            node.setdefault("type", kinds[0] if len(kinds) == 1 else kinds)
         return node
 
 
@@ -171,7 +180,7 @@ def _orders(hint: Any, seen: set[Any]) -> Iterator[tuple[frozenset[Any], tuple[A
         yield frozenset(values), values
         return
     inner: typing.Iterable[Any] = get_args(hint)
-    if isinstance(hint, type) and not isinstance(hint, types.GenericAlias) and issubclass(hint, Struct):
+    if isinstance(hint, type) and not isinstance(hint, GenericAlias) and issubclass(hint, Struct):
         if hint in seen:
             return
         seen.add(hint)

@@ -31,7 +31,7 @@ def secret_paths(schema: dict[str, Any], value: Any = None) -> list[str]:
 
 def is_secret(schema: dict[str, Any], path: str) -> bool:
     """Say whether a dotted path with real positions and keys names a secret, in any variant."""
-    return any(_covers(paths.split(pattern), paths.split(path)) for pattern in secret_paths(schema))
+    return _leads_to_secret(Node(schema), paths.split(path))
 
 
 def split_secrets(schema: dict[str, Any], value: Any) -> tuple[Any, dict[str, str]]:
@@ -148,13 +148,22 @@ def _declared(node: Node, keys: tuple[str, ...], inside: tuple[int, ...]) -> Ite
         yield from _declared(node.values or node.item(0), (*keys, paths.ANY), inside)
 
 
-def _covers(pattern: tuple[str, ...], keys: tuple[str, ...]) -> bool:
-    # A key of a map may hold dots that whoever typed it did not escape: the last star takes them all.
-    if pattern and pattern[-1] == paths.ANY and len(keys) > len(pattern):
-        keys = (*keys[: len(pattern) - 1], paths.join(keys[len(pattern) - 1 :]))
-    return len(pattern) == len(keys) and all(
-        want in (paths.ANY, got) for want, got in zip(pattern, keys, strict=True)
-    )
+def _leads_to_secret(node: Node, keys: tuple[str, ...]) -> bool:
+    node = node.real
+    match node.kind:
+        case Kind.SECRET:
+            return not keys
+        case Kind.VARIANTS:
+            return any(_leads_to_secret(variant, keys) for variant in node.variants.values())
+        case Kind.OBJECT if keys and keys[0] in node.properties:
+            return _leads_to_secret(node.properties[keys[0]], keys[1:])
+        case Kind.MAP if keys and node.values is not None:
+            # The key of a plain secret may hold dots that whoever typed it did not escape.
+            return node.values.real.kind is Kind.SECRET or _leads_to_secret(node.values, keys[1:])
+        case Kind.LIST if keys:
+            return _leads_to_secret(node.item(0), keys[1:])
+        case _:
+            return False
 
 
 def _unmask(node: Node, value: Any, stored: Any, keys: tuple[paths.Key, ...], problems: list[Problem]) -> Any:
@@ -215,7 +224,9 @@ def _matched(node: Node, items: list[Any], stored: list[Any]) -> list[Any]:
         for position, item in enumerate(items):
             if found[position] is not None:
                 continue
-            at = next((one for one in sorted(free) if shown[one] == item and (one == position or not is_same_place)), None)
+            at = next(
+                (one for one in sorted(free) if shown[one] == item and (one == position or not is_same_place)), None
+            )
             if at is not None:
                 found[position] = at
                 free.discard(at)

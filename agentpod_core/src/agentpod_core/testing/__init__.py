@@ -1,1 +1,51 @@
 """The contract kit: what an implementation of a plug point must pass, and fakes that do."""
+
+from __future__ import annotations
+
+from agentpod_core.testing.agents import AgentAdapterContract, sample_pod
+from agentpod_core.testing.fake_clock import FakeClock
+from agentpod_core.testing.fake_engine import FakeEngine
+from agentpod_core.testing.fake_link import Asked, FakeLink, FakeSocket, SocketScript
+from agentpod_core.testing.fake_notifier import FakeNotifier
+from agentpod_core.testing.fake_router import FakeRouter, RouteBoard
+from agentpod_core.testing.fake_runtime import FakeRuntime
+from agentpod_core.testing.intact import IntactContract
+from agentpod_core.testing.memory_store import MemoryStore
+from agentpod_core.testing.notifiers import NotifierContract
+from agentpod_core.testing.probes import HealthProbeContract
+from agentpod_core.testing.routers import ForeignRoute, RouterContract
+from agentpod_core.testing.runtime_stage import Stage
+from agentpod_core.testing.runtimes import Foreign, Outage, RuntimeContract
+from agentpod_core.testing.secret_stores import MemorySecretStore, SecretStoreContract
+from agentpod_core.testing.store_stage import StoreStage, Told
+from agentpod_core.testing.stores import StoreContract
+
+__all__ = [
+    "AgentAdapterContract",
+    "Asked",
+    "FakeClock",
+    "FakeEngine",
+    "FakeLink",
+    "FakeNotifier",
+    "FakeRouter",
+    "FakeRuntime",
+    "FakeSocket",
+    "Foreign",
+    "ForeignRoute",
+    "HealthProbeContract",
+    "IntactContract",
+    "MemorySecretStore",
+    "MemoryStore",
+    "NotifierContract",
+    "Outage",
+    "RouteBoard",
+    "RouterContract",
+    "RuntimeContract",
+    "SecretStoreContract",
+    "SocketScript",
+    "Stage",
+    "StoreContract",
+    "StoreStage",
+    "Told",
+    "sample_pod",
+]

@@ -27,7 +27,7 @@ class SecretRef(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Quote(StrEnum):
-    """How a secret's value is written into its place in a file."""
+    """How a secret's value is written into its place in a file; ``json`` makes a string literal, quotes included."""
 
     NONE = "none"
     JSON = "json"
@@ -138,3 +138,9 @@ class Workload(Struct, frozen=True, kw_only=True):
     stop_timeout: float = 10.0
     boot_cost: float = 0.0
     permanent_exits: tuple[int, ...] = ()
+
+    def main_port(self) -> int | None:
+        """Give the number of the port to talk to: the routed one, else the first; None without ports."""
+        wanted = self.route.port if self.route else None
+        numbers = {port.name: port.number for port in self.ports}
+        return numbers.get(wanted or "", next(iter(numbers.values()), None))

@@ -1,0 +1,161 @@
+"""What every health probe must do. Subclass ``HealthProbeContract`` in a test module and define its fixtures.
+
+The whole of what an author writes::
+
+    class TestMyProbe(HealthProbeContract):
+        @pytest.fixture
+        def probe(self):
+            return MyProbe()
+
+        @pytest.fixture
+        def settings(self):
+            return {"path": "/healthz"}
+
+        @pytest.fixture
+        def healthy(self):
+            return FakeLink({"GET /healthz": Reply(status=200)})
+
+        @pytest.fixture
+        def unhealthy(self):
+            return FakeLink({"GET /healthz": Reply(status=503)})
+
+        @pytest.fixture
+        def wrong_settings(self):
+            return [{"pth": "/healthz"}]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any, ClassVar
+
+import pytest
+
+from agentpod_core.errors import ConfigError
+from agentpod_core.host import Host
+from agentpod_core.plugpoints.link import Link
+from agentpod_core.plugpoints.probes import HealthProbe
+from agentpod_core.testing.fake_link import FakeLink
+from agentpod_core.testing.intact import IntactContract
+from agentpod_core.values.names import SLUG
+
+TIMEOUT = 0.2
+GRACE = 2.0
+"""How much later than its timeout a check may come back, on a busy machine."""
+
+_REASON = re.compile(r"[A-Z][A-Za-z0-9]*")
+
+
+class HealthProbeContract(IntactContract):
+    """The facts that hold for every health probe.
+
+    ``takes_settings`` False is for a probe that has none to get wrong. ``is_installed`` False is
+    for a probe that no entry point offers.
+    """
+
+    takes_settings: ClassVar[bool] = True
+    is_installed: ClassVar[bool] = True
+
+    @pytest.fixture
+    def probe(self) -> HealthProbe:
+        """The probe, open."""
+        return pytest.fail("the contract's subclass must define the fixture `probe`")
+
+    @pytest.fixture
+    def settings(self) -> dict[str, Any]:
+        """Settings as a workload would give them, for the agents below."""
+        return pytest.fail("the contract's subclass must define the fixture `settings`")
+
+    @pytest.fixture
+    def healthy(self) -> Link:
+        """A link to an agent that is well."""
+        return pytest.fail("the contract's subclass must define the fixture `healthy`")
+
+    @pytest.fixture
+    def unhealthy(self) -> Link:
+        """A link to an agent that answers and is not ready."""
+        return pytest.fail("the contract's subclass must define the fixture `unhealthy`")
+
+    @pytest.fixture
+    def wrong_settings(self) -> list[dict[str, Any]]:
+        """Settings that make no sense, at least one."""
+        return pytest.fail("the contract's subclass must define the fixture `wrong_settings`")
+
+    def test_name_is_a_slug(self, probe: HealthProbe) -> None:
+        """A workload names the probe by a slug, people by a title."""
+        assert SLUG.fullmatch(probe.name)
+        assert probe.title
+
+    def test_is_offered_by_an_installed_plugin(self, probe: HealthProbe) -> None:
+        """The host finds the probe by its entry point."""
+        if not self.is_installed:
+            pytest.skip("not installed by an entry point")
+        assert probe.name in Host().names("probe")
+
+    async def test_healthy_agent_is_alive_and_ready(
+        self, probe: HealthProbe, settings: dict[str, Any], healthy: Link
+    ) -> None:
+        """An agent that is well is alive and ready, with a reason and the time it took."""
+        result = await probe.check(healthy, settings, timeout=5.0)
+        assert (result.alive, result.ready) == (True, True)
+        assert _REASON.fullmatch(result.reason)
+        assert 0.0 <= result.seconds <= 5.0
+
+    async def test_unhealthy_agent_is_not_ready(
+        self, probe: HealthProbe, settings: dict[str, Any], unhealthy: Link
+    ) -> None:
+        """An agent that says it is unwell is a result, no exception."""
+        result = await probe.check(unhealthy, settings, timeout=5.0)
+        assert result.ready is False
+        assert _REASON.fullmatch(result.reason)
+
+    async def test_unreachable_agent_is_not_alive(self, probe: HealthProbe, settings: dict[str, Any]) -> None:
+        """An agent that cannot be reached is neither alive nor ready."""
+        result = await probe.check(FakeLink(unreachable=True), settings, timeout=5.0)
+        assert (result.alive, result.ready) == (False, False)
+        assert _REASON.fullmatch(result.reason)
+
+    @pytest.mark.parametrize("fault", ["silent", "stuck"])
+    async def test_slow_agent_never_hangs_the_probe(
+        self, probe: HealthProbe, settings: dict[str, Any], fault: str
+    ) -> None:
+        """A check ends in time, also over a link that does not keep its own bounds."""
+        link = FakeLink(silent=fault == "silent", stuck=fault == "stuck")
+        async with asyncio.timeout(TIMEOUT + GRACE):
+            result = await probe.check(link, settings, timeout=TIMEOUT)
+        assert (result.alive, result.ready) == (False, False)
+
+    async def test_checks_do_not_disturb_one_another(
+        self, probe: HealthProbe, settings: dict[str, Any], healthy: Link
+    ) -> None:
+        """One probe serves many agents at once."""
+        agents: list[Link] = [healthy, FakeLink(unreachable=True)] * 5
+        results = await asyncio.gather(*(probe.check(agent, settings, timeout=5.0) for agent in agents))
+        assert [result.ready for result in results] == [True, False] * 5
+
+    async def test_cancelled_check_ends(self, probe: HealthProbe, settings: dict[str, Any]) -> None:
+        """A check that is cancelled ends at once and swallows nothing."""
+        check = asyncio.ensure_future(probe.check(FakeLink(stuck=True), settings, timeout=60.0))
+        await asyncio.sleep(0)
+        check.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(GRACE):
+                await check
+
+    async def test_wrong_settings_are_refused(self, probe: HealthProbe, request: pytest.FixtureRequest) -> None:
+        """Settings that make no sense are a ConfigError with the place of each problem."""
+        if not self.takes_settings:
+            pytest.skip("this probe takes no settings")
+        wrong: list[dict[str, Any]] = request.getfixturevalue("wrong_settings")
+        assert wrong, "`wrong_settings` must give at least one example"
+        for settings in wrong:
+            with pytest.raises(ConfigError) as caught:
+                await probe.check(FakeLink(), settings, timeout=5.0)
+            assert caught.value.problems
+            assert all(problem.path.startswith("$") for problem in caught.value.problems)
+
+    async def test_closing_is_idempotent(self, probe: HealthProbe) -> None:
+        """A probe can be closed twice."""
+        await probe.close()
+        await probe.close()

@@ -1,0 +1,191 @@
+"""The OpenClaw adapter: turns an ``OpenClawConfig`` into a workload and talks with the gateway that runs in it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+import agentpod_core as core
+from agentpod_openclaw import gateway, render
+from agentpod_openclaw.config import OpenClawConfig
+from agentpod_openclaw.image import CLI, IMAGE, RECIPE
+
+MIB = 1024 * 1024
+SMALLEST = 1024 * MIB
+SMALLEST_WHOLE = 1536 * MIB
+"""Below this the first chat turn ends out of memory, unless plugins are trimmed; below ``SMALLEST`` even then."""
+
+CONFIG_REFUSED = 78
+DOOR_SECONDS = 60.0
+
+
+class OpenClawAdapter(core.AgentAdapter[OpenClawConfig]):
+    """Runs OpenClaw's gateway in token mode, with its web interface at the pod's address."""
+
+    name: ClassVar[str] = "openclaw"
+    title: ClassVar[str] = "OpenClaw"
+    config_type: ClassVar[type[Struct]] = OpenClawConfig
+    generated_secrets: ClassVar[tuple[str, ...]] = ("gateway_token",)
+    credential: ClassVar[str | None] = "gateway_token"
+    sizes: ClassVar[dict[str, core.Resources]] = {
+        "default": core.Resources(memory=2048 * MIB, cpus=2000, pids=512),
+        "small": core.Resources(memory=1024 * MIB, cpus=1000, pids=512),
+    }
+    boot_cost: ClassVar[float] = 30.0
+    request: ClassVar[int] = 768 * MIB
+
+    def workload(self, config: OpenClawConfig, pod: core.Pod, package: core.Package | None) -> core.Workload:
+        """Render the container."""
+        del package
+        memory = pod.resources.memory
+        if problems := [*config.problems(), *_memory_problems(memory)]:
+            raise core.ConfigError(problems)
+        is_trimmed = memory is not None and memory < SMALLEST_WHOLE
+        env: dict[str, str | core.SecretRef] = {}
+        if is_trimmed:
+            env["NODE_OPTIONS"] = "--max-old-space-size=512"
+        rendered = json.dumps(render.gateway_config(config, pod, is_trimmed=is_trimmed), indent=2) + "\n"
+        return core.Workload(
+            image=IMAGE,
+            env=env,
+            files=(
+                core.File(path=render.CONFIG_FILE, parts=(rendered,), on_change=core.OnChange.MERGED),
+                core.File(
+                    path=render.SECRETS_FILE,
+                    parts=render.secrets_parts(render.secrets_of(config, pod)),
+                    quote=core.Quote.JSON,
+                    mode=0o400,
+                ),
+                *_seeds(config),
+            ),
+            ports=(core.Port(name="gateway", number=render.PORT),),
+            volumes=(core.Volume(name="state", path=render.STATE),),
+            probe=core.Probe(
+                probe="openclaw", interval=10.0, start_interval=0.5, timeout=5.0, failures=3, start_deadline=150.0
+            ),
+            route=core.RouteSpec(
+                port="gateway",
+                refuse=(gateway.RPC_PREFIX, "/tools/invoke", *(() if config.openai_api else ("/v1",))),
+                attribute_loopback=True,
+            ),
+            resources=pod.resources,
+            request=self.request,
+            # The image brings its own init.
+            security=core.Security(tmpfs={"/tmp": 256 * MIB}, init=False),  # noqa: S108 - a path in the container
+            stop_timeout=30.0,
+            boot_cost=self.boot_cost,
+            permanent_exits=(CONFIG_REFUSED,),
+        )
+
+    def merge(self, file: core.File, current: bytes, wanted: bytes) -> bytes:
+        """Renew the managed part of ``openclaw.json`` and keep what the agent or its owner added."""
+        return render.merged(current, wanted) if file.path == render.CONFIG_FILE else wanted
+
+    def recognise(self, image: str, command: tuple[str, ...], env: dict[str, str]) -> bool:
+        """Recognise it by image, command or environment."""
+        return "openclaw" in image or any("openclaw" in part for part in command) or "OPENCLAW_STATE_DIR" in env
+
+    def repair(self, exit_code: int) -> core.Repair | None:
+        """Upstream's own procedure for a refused configuration (gateway/embedding.md)."""
+        if exit_code != CONFIG_REFUSED:
+            return None
+        command = (*CLI, "doctor", "--fix", "--yes", "--non-interactive")
+        return core.Repair(reason="OpenClawConfigRefused", command=command)
+
+    def recipe(self) -> core.ImageRecipe | None:
+        """Build from Debian's and npm's packages."""
+        return RECIPE
+
+    async def inspect(self, link: core.Link) -> core.AgentReport:
+        """Ask the gateway for version, model, channels and sessions."""
+        status = Seen(await gateway.call(link, "status"))
+        channels = Seen(await gateway.call(link, "channels.status"))
+        sessions = status.at("sessions")
+        runtime = status.at("modelRuntime")
+        is_degraded = runtime.get("degraded", bool)
+        return core.AgentReport(
+            version=status.get("runtimeVersion", str),
+            model=sessions.at("defaults").get("model", str),
+            model_ready=None if is_degraded is None else not is_degraded,
+            channels=tuple(
+                core.ChannelReport(
+                    name=name,
+                    configured=channel.get("configured", bool) is True,
+                    connected=channel.get("connected", bool),
+                    detail=channel.get("lastError", str) or "",
+                )
+                for name, channel in channels.at("channels").items()
+            ),
+            sessions=sessions.get("count", int),
+        )
+
+    async def open_door(self, link: core.Link, pod: core.Pod) -> core.Door | None:
+        """Ask the gateway for its own single-use browser handoff and point it at the pod's address.
+
+        The handoff is bound to the first browser that redeems it, holds no gateway token, and is
+        good for ten minutes (web/dashboard.md).
+        """
+        del pod
+        done = await link.exec((*CLI, "dashboard", "--json"), timeout=DOOR_SECONDS)
+        answer = Seen(_json(done.stdout))
+        fragment = parse_qs(urlsplit(answer.get("browserUrl", str) or "").fragment)
+        token = fragment.get("bootstrapToken", [""])[0]
+        if done.code != 0 or not token:
+            raise core.TemporaryError("OpenClawNoDoor", exit_code=done.code)
+        profile = fragment.get("bootstrapProfile", ["owner"])[0]
+        expires = answer.get("browserBootstrapExpiresAtMs", int) or 0
+        return core.Door(
+            path=f"/#{urlencode({'bootstrapToken': token, 'bootstrapProfile': profile})}",
+            expires_at=datetime.fromtimestamp(expires / 1000, UTC),
+        )
+
+
+class Seen:
+    """Reads JSON that somebody else wrote, without trusting its shape."""
+
+    def __init__(self, value: Any) -> None:
+        self._value: dict[str, Any] = value if isinstance(value, dict) else {}
+
+    def at(self, key: str) -> Seen:
+        """Give the object below a key; an empty one where there is none."""
+        return Seen(self._value.get(key))
+
+    def get(self, key: str, kind: type[Any]) -> Any:
+        """Give the value below a key if it is of that kind, else None."""
+        value = self._value.get(key)
+        return value if type(value) is kind else None
+
+    def items(self) -> list[tuple[str, Seen]]:
+        """Give what is below, as objects."""
+        return [(key, Seen(value)) for key, value in self._value.items()]
+
+
+def _seeds(config: OpenClawConfig) -> tuple[core.File, ...]:
+    """Seed the identity where the agent has none yet; what it made of it since is its own."""
+    name = f"# Identity\n\nName: {config.agent_name}\n" if config.agent_name else ""
+    texts = {"SOUL.md": config.soul, "IDENTITY.md": name}
+    return tuple(
+        core.File(path=f"{render.WORKSPACE}/{name}", parts=(text,), on_change=core.OnChange.LIVE, once=True)
+        for name, text in texts.items()
+        if text
+    )
+
+
+def _memory_problems(memory: int | None) -> list[core.Problem]:
+    if memory is None or memory >= SMALLEST:
+        return []
+    params = {"memory": core.format_bytes(memory), "smallest": core.format_bytes(SMALLEST)}
+    message = f"{params['memory']} is too little: OpenClaw needs {params['smallest']}"
+    return [core.Problem(path="$.memory", reason="OpenClawTooLittleMemory", params=params, message=message)]
+
+
+def _json(text: bytes) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return None

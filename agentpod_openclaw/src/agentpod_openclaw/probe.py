@@ -1,0 +1,80 @@
+"""Asks an OpenClaw gateway whether it answers: its own health pages, and a WebSocket handshake.
+
+A page alone proves little, because the gateway answers every unknown path with its web interface;
+so the JSON is read, and now and then a client really connects.
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
+
+import msgspec
+from msgspec import Struct
+
+from agentpod_core import ConfigError, HealthProbe, HostContext, Link, ProbeResult, Problem, Reply, TemporaryError
+from agentpod_openclaw.gateway import handshake
+
+
+class ProbeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``handshake_every`` is how many seconds a successful handshake is good for."""
+
+    handshake_every: float = 60.0
+
+
+class OpenClawProbe(HealthProbe):
+    """Alive: the gateway's health page says so. Ready: all of it has started, and a client gets ``hello-ok``."""
+
+    name: ClassVar[str] = "openclaw"
+    title: ClassVar[str] = "OpenClaw gateway"
+
+    def __init__(self) -> None:
+        self._clock: Any = None
+        self._shaken: WeakKeyDictionary[Link, float] = WeakKeyDictionary()
+
+    async def open(self, context: HostContext) -> None:
+        """Take the clock."""
+        self._clock = context.clock
+
+    async def check(self, link: Link, settings: dict[str, Any], *, timeout: float) -> ProbeResult:  # noqa: ASYNC109
+        """Ask once."""
+        try:
+            wanted = msgspec.convert(settings, ProbeSettings)
+        except msgspec.ValidationError as error:
+            raise ConfigError([Problem(path="$.probe.settings", message=str(error))]) from error
+        try:
+            return await self._ask(link, wanted, timeout)
+        except TemporaryError as error:
+            self._shaken.pop(link, None)
+            return ProbeResult(alive=False, ready=False, reason=error.reason, params=error.params)
+
+    async def _ask(self, link: Link, wanted: ProbeSettings, timeout: float) -> ProbeResult:  # noqa: ASYNC109
+        reply = await link.http("GET", "/readyz", timeout=timeout)
+        state = _state(reply)
+        if "ready" not in state:
+            return ProbeResult(alive=False, ready=False, reason="WrongAnswer", params={"what": "/readyz"})
+        if reply.status != HTTPStatus.OK or state["ready"] is not True:
+            failing = [str(one)[:80] for one in state.get("failing") or []][:5]
+            return ProbeResult(
+                alive=True, ready=False, reason="OpenClawStarting", params={"failing": ", ".join(failing)}
+            )
+        now = self._clock.monotonic() if self._clock else 0.0
+        if self._clock and now - self._shaken.get(link, float("-inf")) < wanted.handshake_every:
+            return ProbeResult(alive=True, ready=True, reason="Answering")
+        refusal = await handshake(link, timeout=timeout)
+        if refusal == "startup-sidecars":
+            return ProbeResult(alive=True, ready=False, reason="OpenClawStarting", params={"failing": refusal})
+        if refusal is not None:
+            return ProbeResult(alive=True, ready=False, reason="OpenClawHandshakeRefused", params={"code": refusal})
+        self._shaken[link] = now
+        return ProbeResult(alive=True, ready=True, reason="Answering")
+
+
+def _state(reply: Reply) -> dict[str, Any]:
+    try:
+        value = json.loads(reply.body)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

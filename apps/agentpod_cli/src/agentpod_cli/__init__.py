@@ -1,0 +1,1 @@
+"""The agentpod command line."""

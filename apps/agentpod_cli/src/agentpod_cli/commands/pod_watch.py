@@ -1,0 +1,119 @@
+"""``agentpod pod logs|events|stats|open``: what a pod does right now."""
+
+from __future__ import annotations
+
+import webbrowser
+from collections.abc import Iterator
+
+import click
+
+from agentpod_cli import follow, shapes
+from agentpod_cli.app import App
+from agentpod_cli.commands.events import show_events, watch_options
+from agentpod_cli.inputs import Reference
+from agentpod_cli.options import Verb, output_option, pass_app, pod_argument, server_options
+from agentpod_cli.render.amounts import cpus, local, memory
+from agentpod_cli.render.formats import Output, document
+from agentpod_cli.render.tables import Column, View, table
+
+
+@click.command(cls=Verb)
+@pod_argument
+@click.option("-f", "--follow", "following", is_flag=True, help="Go on with what comes, over restarts too.")
+@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
+@server_options
+@pass_app
+def logs(app: App, reference: Reference, following: bool, tail: int | None) -> None:  # noqa: FBT001 - click's flags
+    """Print what a pod's agent writes.
+
+    Examples:
+      agentpod pod logs acme/support --tail 100
+      agentpod pod logs -f acme/support
+    """
+    path = app.client.logs_path(reference.tenant, reference.pod)
+    lines: Iterator[str]
+    if following:
+        lines = follow.logs(app.client, path, tail=tail, lost=lambda: app.note(app.texts("note.lost")))
+    else:
+        lines = app.client.log_lines(path, tail=tail)
+    for line in lines:
+        click.echo(line)
+
+
+@click.command(cls=Verb)
+@pod_argument
+@watch_options
+@server_options
+@pass_app
+def events(app: App, reference: Reference, following: bool, after: int | None, output: Output) -> None:  # noqa: FBT001
+    """Show what happened to a pod.
+
+    Examples:
+      agentpod pod events acme/support
+      agentpod pod events -f acme/support -o json
+    """
+    app.client.pod(reference.tenant, reference.pod)
+    show_events(app, reference.tenant, reference.pod, following=following, after=after, output=output)
+
+
+@click.command(cls=Verb)
+@pod_argument
+@output_option
+@server_options
+@pass_app
+def stats(app: App, reference: Reference, output: Output) -> None:
+    """Show what a pod uses right now.
+
+    Examples:
+      agentpod pod stats acme/support
+      watch agentpod pod stats acme/support
+    """
+    seen = app.client.pod_stats(reference.tenant, reference.pod)
+    if output in ("json", "yaml"):
+        app.say(document(seen, output))
+    elif output == "name":
+        app.say(str(reference))
+    elif not seen["running"]:
+        app.say(app.texts("pod.not_running", pod=reference))
+    else:
+        app.say(table(_usage(), [seen], app.texts, wide=output == "wide", coloured=app.coloured))
+
+
+@click.command(cls=Verb, name="open")
+@pod_argument
+@click.option("--print", "only_print", is_flag=True, help="Print the address, start no browser.")
+@server_options
+@pass_app
+def open_pod(app: App, reference: Reference, only_print: bool) -> None:  # noqa: FBT001 - click's flags
+    """Open a pod in the browser; where there is none, print the address.
+
+    An agent that wants its browsers paired gets a link that works once and for a short time.
+
+    Examples:
+      agentpod pod open acme/support
+      agentpod pod open acme/support --print
+    """
+    door = app.client.open_pod(reference.tenant, reference.pod)
+    app.say(door["url"])
+    if door["expires_at"]:
+        app.note(app.texts("pod.open_until", time=local(door["expires_at"])))
+    if app.terminal and not only_print and _has_display(app):
+        webbrowser.open(door["url"])
+
+
+def _usage() -> View[shapes.Stats]:
+    return View(
+        columns=(
+            Column(heading="cpu", cell=lambda seen: cpus(seen["cpu"])),
+            Column(heading="memory", cell=lambda seen: memory(seen["memory"])),
+            Column(heading="limit", cell=lambda seen: memory(seen["memory_limit"])),
+            Column(heading="processes", cell=lambda seen: str(seen["pids"] or "")),
+            Column(heading="received", cell=lambda seen: memory(seen["rx"])),
+            Column(heading="sent", cell=lambda seen: memory(seen["tx"])),
+        ),
+        name=lambda _: "",
+    )
+
+
+def _has_display(app: App) -> bool:
+    return any(app.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))

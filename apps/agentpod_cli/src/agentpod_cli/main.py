@@ -1,0 +1,48 @@
+"""The entry point: runs the tree and turns however it ends into an exit code, never into a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from agentpod_cli.app import App
+from agentpod_cli.cli import cli
+from agentpod_cli.errors import CliError
+from agentpod_cli.exits import Exit
+from agentpod_cli.texts import texts_of
+from agentpod_cli.translation import translate
+
+
+def main() -> NoReturn:
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str], app: App | None = None) -> int:
+    """Run a command line and give its exit code."""
+    translate(cli, texts_of(os.environ))
+    try:
+        code = cli.main(args=list(arguments), prog_name="agentpod", standalone_mode=False, obj=app)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return Exit.USAGE
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has had enough; what is still buffered must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAILED
+    except Exception as error:
+        if os.environ.get("AGENTPOD_DEBUG"):
+            raise
+        CliError("Unexpected", Exit.FAILED, kind=type(error).__name__, why=str(error)[:300]).show()
+        return Exit.FAILED
+    return code if isinstance(code, int) else Exit.DONE

@@ -1,0 +1,322 @@
+"""Start, stop, restart, delete, config, health, reconcile, images, open: what is sent and what is said."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from agentpod_cli import wait
+
+POD = "/tenants/acme/pods/support"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    """Polling costs the tests no time."""
+    monkeypatch.setattr(wait, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(wait, "LAST_PAUSE", 0.001)
+
+
+@pytest.mark.parametrize(("verb", "word"), [("start", "ready"), ("restart", "ready"), ("stop", "stopped")])
+def test_a_verb_is_sent_and_followed_to_its_end(agentpod, server, make_pod, verb, word):
+    """The status that is older than the verb does not count."""
+    server.on("POST", f"{POD}/{verb}", make_pod(spec={"generation": 3}))
+    old = make_pod(phase="stopped" if verb == "stop" else "running", spec={"generation": 3})
+    server.on("GET", POD, old)
+    server.on("GET", POD, old)
+    phase = "stopped" if verb == "stop" else "running"
+    server.on("GET", POD, make_pod(phase=phase, spec={"generation": 3}, status={"observed_generation": 3}))
+    ended = agentpod("pod", verb, "acme/support")
+    assert ended.code == 0
+    assert f"Pod acme/support is {word} after" in ended.out
+    assert len(server.asked("GET", POD)) == 3
+    assert len(server.asked("POST", f"{POD}/{verb}")) == 1
+
+
+def test_no_wait_sends_the_verb_and_asks_nothing(agentpod, server):
+    """What is not waited for is not asked after."""
+    server.on("POST", f"{POD}/stop", {})
+    ended = agentpod("pod", "stop", "acme/support", "--no-wait")
+    assert (ended.code, len(server.requests)) == (0, 1)
+
+
+DELETIONS = [
+    (("pod", "delete", "acme/support"), POD, {}),
+    (("pod", "delete", "acme/support", "--keep-data"), POD, {"keep_data": "true"}),
+    (("tenant", "delete", "acme"), "/tenants/acme", {}),
+    (("tenant", "delete", "acme", "--cascade"), "/tenants/acme", {"cascade": "true"}),
+]
+
+
+@pytest.fixture
+def deleting(server, make_pod, make_tenant):
+    """A server on which things are there twice more and then gone."""
+    for path, thing in ((POD, make_pod()), ("/tenants/acme", make_tenant(pods=2))):
+        server.on("DELETE", path, thing, status=202)
+        server.on("GET", path, thing)
+        server.on("GET", path, thing)
+        server.refuse("GET", path, 404, "PodNotFound")
+    return server
+
+
+@pytest.mark.parametrize(("arguments", "path", "query"), DELETIONS)
+def test_deleting_waits_until_nothing_is_left(agentpod, deleting, arguments, path, query):
+    """Done means gone."""
+    ended = agentpod(*arguments, "--yes")
+    assert ended.code == 0
+    assert "is deleted" in ended.out
+    assert deleting.asked("DELETE", path)[0].query == query
+
+
+@pytest.mark.parametrize("arguments", [one for one, _, _ in DELETIONS])
+def test_destructive_verbs_need_somebody_to_ask(agentpod, deleting, arguments):
+    """A script that did not say --yes destroys nothing, and is told why."""
+    ended = agentpod(*arguments)
+    assert ended.code == 2
+    assert "--yes" in ended.err
+    assert [one.method for one in deleting.requests if one.method != "GET"] == []
+
+
+@pytest.mark.parametrize(("answer", "code"), [("\n", 1), ("n\n", 1), ("y\n", 0)])
+def test_destructive_verbs_ask_and_the_default_is_no(agentpod, deleting, answer, code):
+    """Only a clear yes destroys."""
+    ended = agentpod("pod", "delete", "acme/support", asks=True, stdin=answer)
+    assert ended.code == code
+    assert "ALL ITS DATA" in ended.err
+    assert len(deleting.asked("DELETE", POD)) == (1 if code == 0 else 0)
+
+
+def test_deleting_with_pods_says_how_many(agentpod, deleting):
+    """The question names what would be lost."""
+    ended = agentpod("tenant", "delete", "acme", "--cascade", asks=True, stdin="n\n")
+    assert "with its 2 pods and ALL THEIR DATA" in ended.err
+
+
+def test_deleting_what_is_not_there_is_3(agentpod, server):
+    """Nothing is asked about a thing that does not exist."""
+    server.refuse("GET", POD, 404, "PodNotFound")
+    assert agentpod("pod", "delete", "acme/support").code == 3
+
+
+@pytest.mark.parametrize("verb", ["start", "stop"])
+def test_a_tenant_is_started_and_stopped(agentpod, server, verb):
+    """One request each."""
+    server.on("POST", f"/tenants/acme/{verb}", {})
+    assert agentpod("tenant", verb, "acme").code == 0
+
+
+def test_a_tenant_is_updated_as_it_is_now(agentpod, server, make_tenant):
+    """The write carries the version that was read, so that it overtakes nobody."""
+    server.on("GET", "/tenants/acme", make_tenant(), headers={"ETag": '"7"'})
+    server.on("PATCH", "/tenants/acme", make_tenant(name="New"))
+    assert "New" in agentpod("tenant", "update", "acme", "--name", "New").out
+    sent = server.asked("PATCH", "/tenants/acme")[0]
+    assert (sent.headers["if-match"], sent.body) == ('"7"', {"name": "New"})
+    assert agentpod("tenant", "update", "acme").code == 2
+
+
+@pytest.fixture
+def configured(server):
+    """A server with a pod's config."""
+    config = {"greeting": "你好", "key": {"$secret": True}, "models": [{"name": "m1"}]}
+    view = {"adapter": "echo", "config_version": 1, "generation": 4, "config": config}
+    server.on("GET", f"{POD}/config", view, headers={"ETag": '"4"'})
+    server.on("PATCH", f"{POD}/config", view | {"generation": 5})
+    return server
+
+
+def test_config_get_shows_all_or_one_field(agentpod, configured):
+    """A field is named as --set names it."""
+    assert "greeting: 你好" in agentpod("pod", "config", "get", "acme/support").out
+    assert agentpod("pod", "config", "get", "acme/support", "greeting").out == "你好\n"
+    assert agentpod("pod", "config", "get", "acme/support", "models.0.name").out == "m1\n"
+    assert json.loads(agentpod("pod", "config", "get", "acme/support", "-o", "json").out)["key"] == {"$secret": True}
+    for path in ("nothing", "models.9", "models.x", "greeting.more"):
+        assert agentpod("pod", "config", "get", "acme/support", path).code == 3
+
+
+def test_config_set_sends_raw_texts_and_secrets_with_the_version_read(agentpod, configured):
+    """The server reads the texts by the schema."""
+    ended = agentpod("pod", "config", "set", "acme/support", "greeting=Hi", "--secret", "key=env:KEY", KEY="s3cret")
+    assert ended.code == 0
+    sent = configured.asked("PATCH", f"{POD}/config")[0]
+    assert sent.body == {"set": {"greeting": "Hi"}, "secrets": {"key": "s3cret"}}
+    assert sent.headers["if-match"] == '"4"'
+    assert "s3cret" not in ended.out + ended.err
+    assert agentpod("pod", "config", "set", "acme/support").code == 2
+
+
+def write_editor(tmp_path, *programs):
+    """Make an editor that runs the given Python statements on the text, one at each call."""
+    script = tmp_path / "editor.py"
+    lines = "\n".join(f"    {one!r}," for one in programs)
+    script.write_text(
+        f"import pathlib, sys\ncount = pathlib.Path({str(tmp_path / 'count')!r})\n"
+        f"turn = int(count.read_text()) if count.exists() else 0\ncount.write_text(str(turn + 1))\n"
+        f"path = pathlib.Path(sys.argv[1])\ntext = path.read_text()\nprograms = [\n{lines}\n]\n"
+        "scope = {'text': text}\nexec(programs[turn], scope)\npath.write_text(scope['text'])\n"
+    )
+    return f"{sys.executable} {script}"
+
+
+def test_config_edit_replaces_what_was_edited(agentpod, configured, tmp_path):
+    """Comments are left out, the version read is demanded."""
+    configured.on("PUT", f"{POD}/config", {"adapter": "echo", "config_version": 1, "generation": 5, "config": {}})
+    editor = write_editor(tmp_path, "text = text.replace('你好', 'Hi')")
+    ended = agentpod("pod", "config", "edit", "acme/support", asks=True, VISUAL=editor, EDITOR=editor)
+    assert ended.code == 0, ended
+    sent = configured.asked("PUT", f"{POD}/config")[0]
+    assert sent.body["config"] == {"greeting": "Hi", "key": {"$secret": True}, "models": [{"name": "m1"}]}
+    assert sent.headers["if-match"] == '"4"'
+
+
+def test_config_edit_comes_back_with_what_was_refused(agentpod, configured, tmp_path):
+    """Work in the editor is not lost over a mistake."""
+    problem = [{"path": "$.greeting", "reason": "TooLong", "message": "Too long."}]
+    configured.refuse("PUT", f"{POD}/config", 422, "InvalidConfig", problems=problem)
+    configured.on("PUT", f"{POD}/config", {"adapter": "echo", "config_version": 1, "generation": 5, "config": {}})
+    editor = write_editor(
+        tmp_path,
+        "text = text.replace('你好', 'a: [')",
+        "assert 'YAML' in text; text = text.replace('a: [', 'far too long')",
+        "assert '# ' in text and '$.greeting: Too long.' in text; text = text.replace('far too long', 'Hi')",
+    )
+    ended = agentpod("pod", "config", "edit", "acme/support", asks=True, VISUAL=editor, EDITOR=editor)
+    assert ended.code == 0
+    assert [one.body["config"]["greeting"] for one in configured.asked("PUT", f"{POD}/config")] == [
+        "far too long",
+        "Hi",
+    ]
+
+
+def test_config_edit_of_nothing_changes_nothing(agentpod, configured, tmp_path):
+    """Leaving the editor is always safe, and a terminal is needed."""
+    editor = write_editor(tmp_path, "pass")
+    ended = agentpod("pod", "config", "edit", "acme/support", asks=True, VISUAL=editor, EDITOR=editor)
+    assert (ended.code, configured.asked("PUT", f"{POD}/config")) == (0, [])
+    assert agentpod("pod", "config", "edit", "acme/support").code == 2
+
+
+HEALTH = {
+    "phase": "running",
+    "alive": True,
+    "ready": True,
+    "reason": "AgentAnswers",
+    "message": "It answers.",
+    "seconds": 0.02,
+    "checked_at": "2026-03-01T11:59:50Z",
+}
+
+
+@pytest.mark.parametrize(("ready", "code"), [(True, 0), (False, 1), (None, 1)])
+def test_health_tells_by_its_exit_code(agentpod, server, ready, code):
+    """A monitor needs no parsing."""
+    server.on("GET", f"{POD}/health", HEALTH | {"ready": ready})
+    ended = agentpod("health", "acme/support")
+    assert ended.code == code
+    assert ended.out.startswith("It answers.\n\nPhase ")
+    assert json.loads(agentpod("health", "acme/support", "-o", "json").out)["ready"] is ready
+
+
+@pytest.mark.parametrize(("is_ready", "status", "code"), [(True, 200, 0), (False, 503, 1)])
+def test_the_servers_own_health_is_told_part_by_part(agentpod, server, is_ready, status, code):
+    """Also a server that answers 503 says which part is wrong."""
+    checks = {"database": "ok", "runtime": "ok" if is_ready else "EngineUnreachable"}
+    server.on("GET", "//readyz", {"ready": is_ready, "checks": checks}, status=status)
+    ended = agentpod("health")
+    assert ended.code == code
+    assert "database" in ended.out
+    assert is_ready or "EngineUnreachable" in ended.out
+
+
+PLANS = [
+    {
+        "key": "pod:1",
+        "tenant": "acme",
+        "pod": "support",
+        "actions": [
+            {"action": "create-volume", "target": "data", "reason": "Absent", "message": "The volume is missing."},
+            {"action": "start-container", "target": "c1", "reason": "Exited", "message": ""},
+        ],
+        "status": None,
+        "wake_at": None,
+    },
+    {"key": "tenant:2", "tenant": "zeta", "pod": None, "actions": [], "status": None, "wake_at": None},
+]
+
+
+def test_a_dry_run_prints_the_plan_with_reasons(agentpod, server, golden):
+    """What would be done can be read before it is done."""
+    server.on("POST", "/reconcile", {"dry_run": True, "passes": 2, "items": PLANS})
+    ended = agentpod("reconcile", "--dry-run")
+    golden("reconcile.txt", ended.out)
+    assert server.requests[0].body == {"dry_run": True}
+    assert json.loads(agentpod("reconcile", "--dry-run", "-o", "json").out)["items"] == PLANS
+    assert agentpod("reconcile", "--dry-run", "-o", "name").out == "pod:1\ntenant:2\n"
+
+
+def test_reconcile_asks_for_one_pod(agentpod, server):
+    """A reference names tenant and pod."""
+    server.on("POST", "/reconcile", {"dry_run": False, "passes": 1, "items": []})
+    ended = agentpod("reconcile", "acme/support")
+    assert server.requests[0].body == {"tenant": "acme", "pod": "support", "dry_run": False}
+    assert ended.out == "Passes asked for: 1.\n"
+
+
+def operation(status, *, percent=None, line="Pulling", error=None):
+    """Give an operation as the server shows it."""
+    progress = {"percent": percent, "line": line}
+    return {
+        "id": "op-1",
+        "kind": "image-build",
+        "target": "echo",
+        "status": status,
+        "progress": progress,
+        "error": error,
+    }
+
+
+def test_building_an_image_follows_its_operation(agentpod, server):
+    """Progress is on stderr, the outcome on stdout."""
+    server.on("POST", "/images", operation("pending", line=""), status=202)
+    server.on("GET", "/operations/op-1", operation("running", percent=10.0))
+    server.on("GET", "/operations/op-1", operation("running", percent=80.0))
+    server.on("GET", "/operations/op-1", operation("succeeded"))
+    ended = agentpod("image", "build", "echo")
+    assert ended.code == 0
+    assert "The image of echo is built after" in ended.out
+    assert "Pulling 75 %" in ended.err
+
+
+def test_a_failed_operation_is_1_with_its_reason_and_repair(agentpod, server):
+    """What a long work failed of is told like any error."""
+    error = {"reason": "BuildFailed", "message": "Step 3 failed.", "repair": "Look at the log.", "params": {}}
+    server.on("POST", "/images", operation("pending"), status=202)
+    server.on("GET", "/operations/op-1", operation("failed", error=error))
+    ended = agentpod("image", "build", "echo")
+    assert ended.code == 1
+    assert "Step 3 failed." in ended.err
+    assert "Look at the log." in ended.err
+
+
+def test_open_prints_the_address_and_starts_a_browser_only_for_a_person(agentpod, server, monkeypatch):
+    """In a pipe the address is the whole answer."""
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    server.on("POST", f"{POD}/open", {"url": "https://x.localhost/#once", "expires_at": "2026-03-01T12:05:00Z"})
+    ended = agentpod("pod", "open", "acme/support", DISPLAY=":0")
+    assert ended.out == "https://x.localhost/#once\n"
+    assert "2026-03-01 12:05:00" in ended.err
+    assert opened == []
+    agentpod("pod", "open", "acme/support", "--print", terminal=True)
+    assert opened == []
+    agentpod("pod", "open", "acme/support", terminal=True)
+    assert opened == ["https://x.localhost/#once"]
+
+
+def test_stats_of_a_pod_that_does_not_run_say_so(agentpod, server):
+    """No row of nothings."""
+    server.on("GET", f"{POD}/stats", {"running": False, "cpu": None, "memory": None})
+    assert agentpod("pod", "stats", "acme/support").out == "Pod acme/support does not run.\n"

@@ -1,0 +1,1 @@
+"""The AgentPod server: REST API, dashboard, store and controller."""

@@ -1,0 +1,173 @@
+"""``/tenants/{tenant}/pods/{pod}/…``: looking at one running agent."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.response import Stream
+
+from agentpod_core import NotFoundError
+from agentpod_core.catalogue import Language
+from agentpod_server.api import streams, views
+from agentpod_server.api.bodies import StrictBody
+from agentpod_server.api.paging import Cursor, Limit
+from agentpod_server.api.pods import POD
+from agentpod_server.api.shapes import (
+    DoorView,
+    EventView,
+    HealthView,
+    Page,
+    PlanView,
+    ReconcileRequest,
+    ReconcileView,
+    StatsView,
+    StatusView,
+)
+from agentpod_server.records import Scope
+from agentpod_server.services import Services
+
+
+class AgentsController(Controller):
+    """What one pod's agent does."""
+
+    path = "/tenants"
+    tags = ("Agents",)
+
+    @get(f"{POD}/status", summary="Get a pod's status")
+    async def status(
+        self,
+        tenant: FromPath[str],
+        pod: FromPath[str],
+        services: NamedDependency[Services],
+        asking: NamedDependency[Scope],
+        language: NamedDependency[Language],
+    ) -> StatusView:
+        """Say what is seen of a pod."""
+        return views.pod_status_view(await services.pods.get(asking, tenant, pod), language)
+
+    @get(f"{POD}/health", summary="Get the last word on an agent")
+    async def health(
+        self,
+        tenant: FromPath[str],
+        pod: FromPath[str],
+        services: NamedDependency[Services],
+        asking: NamedDependency[Scope],
+        language: NamedDependency[Language],
+    ) -> HealthView:
+        """Say what the agent's probe last said."""
+        found = await services.pods.get(asking, tenant, pod)
+        return views.health_view(found, services.agents.health(found), language)
+
+    @get(f"{POD}/stats", summary="Measure a pod")
+    async def stats(
+        self,
+        tenant: FromPath[str],
+        pod: FromPath[str],
+        services: NamedDependency[Services],
+        asking: NamedDependency[Scope],
+    ) -> StatsView:
+        """Measure what a pod uses right now."""
+        return views.stats_view(await services.agents.usage(await services.pods.get(asking, tenant, pod)))
+
+    @get(
+        f"{POD}/logs",
+        summary="Read a pod's output",
+        media_type="text/plain; charset=utf-8",
+        responses={
+            200: ResponseSpec(
+                str, description="Lines of text.", media_type="text/plain; charset=utf-8", generate_examples=False
+            )
+        },
+    )
+    async def logs(  # noqa: PLR0913 - what reading takes
+        self,
+        tenant: FromPath[str],
+        pod: FromPath[str],
+        services: NamedDependency[Services],
+        asking: NamedDependency[Scope],
+        tail: Annotated[int | None, QueryParameter(ge=0, le=100_000, description="Only so many last lines.")] = None,
+        follow: FromQuery[bool] = False,  # noqa: FBT002 - a query parameter
+    ) -> Stream:
+        """Read the output of a pod's container; with ``follow`` the answer ends when the container does."""
+        found = await services.pods.get(asking, tenant, pod)
+        lines = await services.agents.logs(found, tail=tail, follow=follow)
+        return Stream(
+            streams.text_lines(lines, services.should_exit),
+            media_type="text/plain; charset=utf-8",
+            headers=streams.UNBUFFERED,
+        )
+
+    @get(f"{POD}/events", summary="List a pod's events")
+    async def events(  # noqa: PLR0913 - the filters of a listing
+        self,
+        tenant: FromPath[str],
+        pod: FromPath[str],
+        services: NamedDependency[Services],
+        asking: NamedDependency[Scope],
+        language: NamedDependency[Language],
+        after: FromQuery[int | None] = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Page[EventView]:
+        """List what happened to a pod, oldest first; without ``after`` the newest ``limit``."""
+        found, following = await services.events.listing(
+            asking, after=after, tenant=tenant, pod=pod, cursor=cursor, limit=limit
+        )
+        return Page(items=[views.event_view(one, language) for one in found], next=following)
+
+    @get(f"{POD}/plan", summary="Get a pod's plan")
+    async def plan(
+        self,
+        tenant: FromPath[str],
+        pod: FromPath[str],
+        services: NamedDependency[Services],
+        asking: NamedDependency[Scope],
+        language: NamedDependency[Language],
+    ) -> PlanView:
+        """Say what a pass would do for a pod now, and do nothing."""
+        found = await services.pods.get(asking, tenant, pod)
+        plan = await services.agents.plan(found)
+        if plan is None:
+            raise NotFoundError("PodNotFound", tenant=tenant, pod=pod)
+        return views.plan_view(found, plan, language)
+
+    @post(f"{POD}/open", summary="Open a pod in a browser", status_code=200)
+    async def open(
+        self,
+        tenant: FromPath[str],
+        pod: FromPath[str],
+        services: NamedDependency[Services],
+        asking: NamedDependency[Scope],
+    ) -> Response[DoorView]:
+        """Give the address at which a browser gets in; where the agent has a door, a link that works once."""
+        door = await services.agents.open(await services.pods.get(asking, tenant, pod))
+        return Response(DoorView(url=door.url, expires_at=door.expires_at))
+
+
+@post(
+    "/reconcile",
+    summary="Look at pods now",
+    status_code=200,
+    tags=("Agents",),
+    dto=StrictBody[ReconcileRequest],
+    return_dto=None,
+)
+async def reconcile(
+    data: JSONBody[ReconcileRequest],
+    services: NamedDependency[Services],
+    asking: NamedDependency[Scope],
+    language: NamedDependency[Language],
+) -> ReconcileView:
+    """Ask for a pass over the pods that are named, or say with ``dry_run`` what it would do."""
+    chosen = await services.agents.chosen(asking, tenant=data.tenant, pod=data.pod)
+    if not data.dry_run:
+        is_everything = data.tenant is None and asking.tenant_id is None
+        services.agents.nudge(chosen, everything=is_everything)
+        return ReconcileView(dry_run=False, passes=len(chosen), items=[])
+    plans = [(pod, await services.agents.plan(pod)) for pod in chosen]
+    items = [views.plan_view(pod, plan, language) for pod, plan in plans if plan is not None]
+    return ReconcileView(dry_run=True, passes=len(items), items=items)

@@ -1,0 +1,174 @@
+"""``/events`` and ``/ws``: what happens, as a listing, as Server-Sent Events, and over a WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from contextlib import aclosing
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, WebSocket, get, websocket
+from litestar.di import NamedDependency
+from litestar.exceptions import WebSocketDisconnect
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromQuery, QueryParameter
+from litestar.response import Stream
+from msgspec import Struct
+
+from agentpod_core import AgentPodError
+from agentpod_core.catalogue import Language
+from agentpod_server.api import auth, bodies, requests, streams, views
+from agentpod_server.api.paging import Cursor, Limit
+from agentpod_server.api.shapes import EventView, Page
+from agentpod_server.records import Scope
+from agentpod_server.services import Services
+from agentpod_server.services.hub import TooSlowError
+from agentpod_server.services.identity import Caller
+
+EVENT_STREAM = "text/event-stream"
+_HELLO_SECONDS = 10.0
+_LONGEST_HELLO = 4096
+UNAUTHENTICATED, NOT_FOUND, TOO_SLOW, GOING_AWAY = 4401, 4404, 4429, 1001
+"""The codes with which a WebSocket is closed."""
+
+_log = logging.getLogger(__name__)
+
+After = Annotated[int | None, QueryParameter(ge=0, description="Only events with a larger `seq`.")]
+
+
+class Hello(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The first message of a client that could not set a header."""
+
+    token: str
+    after: int | None = None
+    tenant: str | None = None
+    pod: str | None = None
+
+
+@get(
+    "/events",
+    summary="List or follow events",
+    tags=("Events",),
+    responses={
+        200: ResponseSpec(
+            Page[EventView],
+            description="A listing; with Accept: text/event-stream a stream of events, resumable by Last-Event-ID.",
+            generate_examples=False,
+        )
+    },
+)
+async def events(  # noqa: PLR0913 - the filters of a listing
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    asking: NamedDependency[Scope],
+    language: NamedDependency[Language],
+    after: After = None,
+    tenant: FromQuery[str | None] = None,
+    pod: FromQuery[str | None] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Response[Any]:
+    """List events, oldest first: after a number, or else the newest ``limit``.
+
+    With ``Accept: text/event-stream`` the answer goes on: events from ``Last-Event-ID`` or ``after``
+    on, or only new ones; a comment every 15 quiet seconds.
+    """
+    if EVENT_STREAM in request.headers.get("accept", ""):
+        resumed = _resume_from(request.headers.get("last-event-id"), after)
+        await services.events.look_up(asking, tenant, pod)
+        source = services.events.stream(asking, after=resumed, tenant=tenant, pod=pod)
+        return Stream(streams.server_sent(source, language), media_type=EVENT_STREAM, headers=streams.UNBUFFERED)
+    found, following = await services.events.listing(
+        asking, after=after, tenant=tenant, pod=pod, cursor=cursor, limit=limit
+    )
+    return Response(Page(items=[views.event_view(one, language) for one in found], next=following))
+
+
+@websocket("/ws", opt=auth.OPEN)
+async def events_socket(
+    socket: WebSocket[Any, Any, Any],
+    services: NamedDependency[Services],
+    after: After = None,
+    tenant: FromQuery[str | None] = None,
+    pod: FromQuery[str | None] = None,
+) -> None:
+    """Send the events of ``/events`` as JSON messages.
+
+    The token comes as a bearer header, or for browsers in a first message with ``token`` and the
+    filters.
+    """
+    await socket.accept()
+    hello: Hello | None = None
+    caller = await auth.by_bearer(socket)
+    if caller is None:
+        caller, hello = await _introduced(socket, services)
+    if caller is None:
+        await socket.close(code=UNAUTHENTICATED)
+        return
+    if hello is not None:
+        after, tenant, pod = hello.after, hello.tenant, hello.pod
+    asking = caller.scope(requests.request_id(socket.scope))
+    try:
+        await services.events.look_up(asking, tenant, pod)
+    except AgentPodError:
+        await socket.close(code=NOT_FOUND)
+        return
+    language = requests.language(socket.scope)
+    sending = asyncio.create_task(_send(socket, services, asking, language, after, tenant, pod))
+    leaving = asyncio.create_task(_until_gone(socket))
+    try:
+        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if sending.done() and not leaving.done():
+            await socket.close(code=sending.result())
+    finally:
+        for task in (sending, leaving):
+            task.cancel()
+        await asyncio.gather(sending, leaving, return_exceptions=True)
+
+
+async def _introduced(socket: WebSocket[Any, Any, Any], services: Services) -> tuple[Caller | None, Hello | None]:
+    try:
+        text = await asyncio.wait_for(socket.receive_text(), _HELLO_SECONDS)
+        hello = bodies.read(text.encode()[:_LONGEST_HELLO], Hello)
+    except (TimeoutError, WebSocketDisconnect, AgentPodError):
+        return None, None
+    return await services.identity.by_token(hello.token), hello
+
+
+async def _send(  # noqa: PLR0913 - the filters of a stream
+    socket: WebSocket[Any, Any, Any],
+    services: Services,
+    asking: Scope,
+    language: Language,
+    after: int | None,
+    tenant: str | None,
+    pod: str | None,
+) -> int:
+    """Send until the stream ends; gives the code to close with."""
+    async with aclosing(services.events.stream(asking, after=after, tenant=tenant, pod=pod)) as source:  # type: ignore[type-var]
+        try:
+            async for event in source:
+                if event is not None:
+                    await socket.send_text(msgspec.json.encode(views.event_view(event, language)).decode())
+        except TooSlowError:
+            return TOO_SLOW
+        except AgentPodError as error:
+            _log.info("a socket of events ends: %s", error)
+    return GOING_AWAY
+
+
+async def _until_gone(socket: WebSocket[Any, Any, Any]) -> None:
+    """Wait until the client leaves; what it says meanwhile is of no interest."""
+    with contextlib.suppress(WebSocketDisconnect):
+        while True:
+            await socket.receive_data(mode="text")
+
+
+def _resume_from(last_event_id: str | None, after: int | None) -> int | None:
+    if last_event_id is None:
+        return after
+    if not last_event_id.isascii() or not last_event_id.isdigit():
+        raise AgentPodError("BadQuery", names=["Last-Event-ID"])
+    return int(last_event_id)

@@ -1,0 +1,14 @@
+"""The query parameters that every listing takes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar.params import QueryParameter
+
+MOST = 500
+
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="How many items at most.")]
+Cursor = Annotated[
+    str | None, QueryParameter(max_length=2048, description="Where to go on: the `next` of the part before.")
+]

@@ -1,0 +1,65 @@
+"""What every request has: an id, a language, and safe headers on whatever is answered."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+from uuid import uuid4
+
+from litestar.datastructures import MutableScopeHeaders
+from litestar.types import Message, Scope
+
+from agentpod_core.catalogue import Language, negotiate
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_FACTS = "agentpod.request"
+
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Cache-Control": "no-store",
+}
+"""Put on every answer that has not chosen its own."""
+
+
+def request_id(scope: Scope) -> str:
+    """Give the request's id: the client's own where it is sane, else a new one. The same at every call."""
+    facts = _facts(scope)
+    if "id" not in facts:
+        given = _header(scope, b"x-request-id") or ""
+        facts["id"] = given if _SANE_ID.fullmatch(given) else uuid4().hex
+    return str(facts["id"])
+
+
+def language(scope: Scope) -> Language:
+    """Choose the language of texts: what Accept-Language asks for, else the server's own."""
+    facts = _facts(scope)
+    if "language" not in facts:
+        wished = _header(scope, b"accept-language")
+        default: Language = scope["litestar_app"].state.get("language", "en")
+        facts["language"] = negotiate(wished) if wished else default
+    return cast("Language", facts["language"])
+
+
+async def add_headers(message: Message, scope: Scope) -> None:
+    """Put the request's id and the safe headers on an answer as it starts; a hook for ``before_send``."""
+    if message["type"] != "http.response.start":
+        return
+    headers = MutableScopeHeaders.from_message(message)
+    headers["X-Request-Id"] = request_id(scope)
+    for name, value in SAFE_HEADERS.items():
+        headers.setdefault(name, value)
+
+
+def _facts(scope: Scope) -> dict[str, Any]:
+    facts: dict[str, Any] = scope.setdefault("state", {}).setdefault(_FACTS, {})
+    return facts
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    value = next((value for key, value in scope["headers"] if key == name), None)
+    return None if value is None else value.decode("latin-1")

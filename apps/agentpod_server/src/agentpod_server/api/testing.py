@@ -1,0 +1,300 @@
+"""Fixtures for tests of the API and of what stands on it: a whole server over a real database and a fake engine.
+
+A conftest takes them in with ``from agentpod_server.api.testing import *``, beside the store's. The
+server listens on loopback, so streams and WebSockets are the real ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar
+
+import httpx
+import pytest
+import uvicorn
+from argon2 import PasswordHasher
+from argon2.profiles import CHEAPEST
+from litestar import Litestar
+from msgspec import Meta, Struct
+
+from agentpod_core import (
+    AgentAdapter,
+    ConfigError,
+    Door,
+    Entrypoints,
+    File,
+    HealthProbe,
+    ImageRecipe,
+    Link,
+    Package,
+    Pod,
+    Port,
+    Probe,
+    ProbeResult,
+    Problem,
+    Resources,
+    RouteSpec,
+    Runtime,
+    SecretRef,
+    StartContainer,
+    Volume,
+    Workload,
+)
+from agentpod_core.host import Host
+from agentpod_core.observed import Probed
+from agentpod_core.plan import Plan
+from agentpod_core.testing import FakeLink, FakeRuntime
+from agentpod_core.values.status import PodStatus, Record
+from agentpod_core.values.workload import SECRETS_PATH
+from agentpod_server.app import Parts, create_app
+from agentpod_server.records import Role, Scope
+from agentpod_server.secrets import KeyRing, PostgresSecretStore
+from agentpod_server.secrets.keys import Key
+from agentpod_server.services import Addresses, EventHub, Offers, Services
+from agentpod_server.services.passwords import Passwords
+from agentpod_server.store.database import Database
+from agentpod_server.store.listen import Listener
+
+__all__ = ["api", "rig", "rig_parts"]
+
+INSTANCE = "testapi2"
+PASSWORD = "correct horse battery"  # noqa: S105 - of the tests' own admin
+IMAGE = "talker:1"
+
+
+class Bot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of several things with a secret each."""
+
+    name: str
+    token: SecretRef
+
+
+class TalkerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A config with something of everything."""
+
+    greeting: Annotated[str, Meta(min_length=1, max_length=40)]
+    repeat: Annotated[int, Meta(ge=1, le=9)] = 1
+    api_key: SecretRef | None = None
+    bots: tuple[Bot, ...] = ()
+
+
+class TalkerAdapter(AgentAdapter[TalkerConfig]):
+    """A kind of agent with all that an adapter can have."""
+
+    name: ClassVar[str] = "talker"
+    title: ClassVar[str] = "Talker"
+    config_type: ClassVar[type[Struct]] = TalkerConfig
+    generated_secrets: ClassVar[tuple[str, ...]] = ("token",)
+    credential: ClassVar[str | None] = "token"
+    sizes: ClassVar[dict[str, Resources]] = {
+        "default": Resources(memory=128 * 1024**2, cpus=500),
+        "large": Resources(memory=1024**3, cpus=2000),
+    }
+
+    def workload(self, config: TalkerConfig, pod: Pod, package: Package | None) -> Workload:
+        """Render; ``refuse`` and ``break`` as greeting do what they say."""
+        del package
+        if config.greeting == "refuse":
+            raise ConfigError(
+                [Problem(path="$.greeting", reason="NotAccepted", params={"message": "no"}, message="no")]
+            )
+        if config.greeting == "break":
+            raise RuntimeError("a text that must not be shown")
+        hidden = [pod.secrets["token"], *(bot.token for bot in config.bots)]
+        if config.api_key is not None:
+            hidden.append(config.api_key)
+        return Workload(
+            image=IMAGE,
+            env={"GREETING": config.greeting, "ORIGINS": ",".join(pod.origins)},
+            files=tuple(File(path=f"{SECRETS_PATH}/{number}", parts=(ref,)) for number, ref in enumerate(hidden)),
+            ports=(Port(name="http", number=8080),),
+            volumes=(Volume(name="data", path="/data"),),
+            probe=Probe(probe="nobody" if config.greeting == "unprobed" else "always"),
+            route=RouteSpec(port="http"),
+            resources=pod.resources,
+        )
+
+    def recipe(self) -> ImageRecipe | None:
+        """Have an image that can be built."""
+        return ImageRecipe(image=IMAGE)
+
+    async def open_door(self, link: Link, pod: Pod) -> Door | None:
+        """Give a door."""
+        del link
+        return Door(path=f"/door?pod={pod.name}", expires_at=datetime(2030, 1, 1, tzinfo=UTC))
+
+
+class AlwaysProbe(HealthProbe):
+    """Finds every agent well."""
+
+    name = "always"
+    title = "Always well"
+
+    async def check(self, link: Link, settings: dict[str, Any], *, timeout: float) -> ProbeResult:  # noqa: ASYNC109
+        """Say so."""
+        del link, settings, timeout
+        return ProbeResult(alive=True, ready=True, reason="Answering")
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> datetime:
+        """Give the present moment."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Give the loop's seconds, plus what a test has let pass."""
+        return asyncio.get_running_loop().time() + self.passed
+
+    passed = 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        await asyncio.sleep(seconds)
+
+
+class RigEngine:
+    """An engine that does nothing by itself: it remembers what it was asked and answers what it was told."""
+
+    def __init__(self) -> None:
+        self.fake = FakeRuntime(INSTANCE)
+        self.leads: int | None = 1
+        self.nudged: list[str] = []
+        self.answers: dict[str, Probed] = {}
+        self.links: dict[str, Link] = {}
+
+    @property
+    def runtime(self) -> Runtime:
+        """The fake runtime."""
+        return self.fake
+
+    @property
+    def epoch(self) -> int | None:
+        """The epoch that the test set."""
+        return self.leads
+
+    async def plan(self, pod_id: str) -> Plan | None:
+        """Give a plan of one action."""
+        action = StartContainer(container=f"agentpod-{INSTANCE}-{pod_id}", reason="it does not run")
+        return Plan(actions=(action,), status=PodStatus(), assessed=Record(), record=Record())
+
+    def nudge(self, key: str) -> None:
+        """Remember the key."""
+        self.nudged.append(key)
+
+    def probed(self, pod_id: str) -> Probed | None:
+        """Give what the test said."""
+        return self.answers.get(pod_id)
+
+    async def link(self, pod_id: str) -> Link | None:
+        """Give the test's link."""
+        return self.links.get(pod_id)
+
+    def runs(self, pod_id: str) -> None:
+        """Let a pod have a line to its agent."""
+        self.links[pod_id] = FakeLink()
+
+
+class Rig:
+    """A server, its parts, and clients for it."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.engine = RigEngine()
+        self.clock = SystemClock()
+        self.host = Host(builtins=[TalkerAdapter(), AlwaysProbe()], entry_points=[])
+        self.vault = PostgresSecretStore(database, KeyRing((Key(secrets.token_bytes(32)),)))
+        self.listener = Listener(database)
+        self.stopping = False
+        self.services = Services(
+            database=database,
+            engine=self.engine,
+            offers=Offers(self.host),
+            addresses=Addresses(domain="agents.test", entrypoints=Entrypoints(http=8080, https=None)),
+            secret_store=self.vault,
+            secret_stores={"postgres": self.vault},
+            hub=EventHub(database, lambda: self.listener.follow("events")),
+            clock=self.clock,
+            instance=INSTANCE,
+            cursor_key=b"k" * 32,
+            address_range="10.216.0.0/16",
+            should_exit=lambda: self.stopping,
+            passwords=Passwords(PasswordHasher.from_parameters(CHEAPEST)),
+        )
+        self.parts = Parts(
+            services=self.services,
+            database=database,
+            version="0.0.0",
+            instance=INSTANCE,
+            exposition=lambda: (b"agentpod_up 1\n", "text/plain; version=0.0.4"),
+        )
+        self.url = ""
+        self.token = ""
+
+    async def token_for(self, role: Role = Role.ADMIN, tenant: str | None = None) -> str:
+        """Make an API token."""
+        scope = Scope(actor="test")
+        _, value = await self.services.identity.create_token(scope, name=f"{role}", role=role, tenant=tenant)
+        return value
+
+    @contextlib.asynccontextmanager
+    async def client(self, token: str | None = None, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
+        """Give a client; without a token it is nobody's."""
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        async with httpx.AsyncClient(base_url=self.url, headers=headers, timeout=20, trust_env=False) as client:
+            yield client
+
+    @contextlib.asynccontextmanager
+    async def serving(self, app: Litestar) -> AsyncIterator[None]:
+        """Serve while the block runs."""
+        server = _Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on", ws="websockets-sansio"))
+        running = asyncio.create_task(server.serve())
+        try:
+            while not server.started:
+                if running.done():
+                    running.result()
+                await asyncio.sleep(0.005)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            self.url = f"http://127.0.0.1:{port}"
+            yield
+        finally:
+            self.stopping = server.should_exit = True
+            await running
+
+
+@pytest.fixture
+def rig_parts(database: Database) -> Rig:
+    """Give a server's parts, not serving."""
+    return Rig(database)
+
+
+@pytest.fixture
+async def rig(rig_parts: Rig) -> AsyncIterator[Rig]:
+    """Give a server that serves, with an administrator's token."""
+    await rig_parts.services.identity.create_admin(PASSWORD)
+    rig_parts.token = await rig_parts.token_for()
+    async with rig_parts.serving(create_app(rig_parts.parts)):
+        yield rig_parts
+    await rig_parts.listener.close()
+
+
+@pytest.fixture
+async def api(rig: Rig) -> AsyncIterator[httpx.AsyncClient]:
+    """Give the administrator's client."""
+    async with rig.client(rig.token) as client:
+        yield client
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the process's signals alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield

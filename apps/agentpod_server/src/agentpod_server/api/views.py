@@ -1,0 +1,277 @@
+"""Makes answers of records: texts in the reader's language, secrets masked, nothing internal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from agentpod_core import Action, AgentAdapter, Usage, catalogue
+from agentpod_core.catalogue import Language
+from agentpod_core.host import PluginInfo
+from agentpod_core.plan import Plan
+from agentpod_core.ports import pod_key
+from agentpod_core.values.pods import Wanted
+from agentpod_core.values.status import PodStatus
+from agentpod_server.api.shapes import (
+    ActionView,
+    ConditionView,
+    ConfigView,
+    EventView,
+    HealthView,
+    OperationErrorView,
+    OperationView,
+    PlanView,
+    PluginView,
+    PodSummary,
+    PodView,
+    ProgressView,
+    SizeView,
+    SpecView,
+    StatsView,
+    StatusView,
+    TenantStatusView,
+    TenantView,
+    TokenView,
+)
+from agentpod_server.records import ApiTokenRecord, EventRecord, OperationRecord, PodRecord, TenantRecord
+from agentpod_server.services import Services
+from agentpod_server.services.agents import Health
+from agentpod_server.services.tenants import TenantStatus
+
+
+def tenant_view(tenant: TenantRecord) -> TenantView:
+    """Show a tenant."""
+    return TenantView(
+        id=tenant.id,
+        slug=tenant.slug,
+        name=tenant.name,
+        email=tenant.email,
+        wanted=tenant.wanted,
+        generation=tenant.generation,
+        pods=tenant.pods,
+        created_at=tenant.created_at,
+        updated_at=tenant.updated_at,
+    )
+
+
+def tenant_status_view(status: TenantStatus, language: Language) -> TenantStatusView:
+    """Show how a tenant's pods are."""
+    return TenantStatusView(
+        slug=status.tenant.slug,
+        wanted=status.tenant.wanted,
+        total=len(status.pods),
+        ready=status.ready,
+        phases=status.phases,
+        pods=[
+            PodSummary(
+                name=pod.name,
+                adapter=pod.spec.adapter,
+                wanted=pod.spec.wanted,
+                phase=pod.status.phase,
+                ready=pod.status.ready,
+                reason=pod.status.reason,
+                message=catalogue.text(pod.status.reason, pod.status.params, language),
+            )
+            for pod in status.pods
+        ],
+    )
+
+
+def pod_view(services: Services, pod: PodRecord, language: Language) -> PodView:
+    """Show a pod."""
+    version, config = services.pods.config_of(pod)
+    return PodView(
+        id=pod.id,
+        tenant=pod.tenant,
+        name=pod.name,
+        spec=SpecView(
+            generation=pod.generation,
+            adapter=pod.spec.adapter,
+            config=config,
+            config_version=version,
+            subdomain=pod.subdomain,
+            image=pod.spec.image,
+            size=pod.spec.size,
+            memory=pod.spec.memory,
+            cpus=pod.spec.cpus,
+            wanted=pod.spec.wanted if pod.tenant_wanted is not Wanted.DELETED else Wanted.DELETED,
+            restarts=pod.spec.restarts,
+        ),
+        status=pod_status_view(pod, language),
+        urls=list(services.addresses.origins(pod.subdomain)),
+        created_at=pod.created_at,
+        updated_at=pod.updated_at,
+    )
+
+
+def config_view(services: Services, pod: PodRecord) -> ConfigView:
+    """Show a pod's config."""
+    version, config = services.pods.config_of(pod)
+    return ConfigView(adapter=pod.spec.adapter, config_version=version, generation=pod.generation, config=config)
+
+
+def pod_status_view(pod: PodRecord, language: Language) -> StatusView:
+    """Show what is seen of a pod."""
+    return msgspec.structs.replace(status_view(pod.status, language), updated_at=pod.status_at)
+
+
+def status_view(status: PodStatus, language: Language) -> StatusView:
+    """Show a status, stored or only planned."""
+    return StatusView(
+        observed_generation=status.observed_generation,
+        phase=status.phase,
+        ready=status.ready,
+        reason=status.reason,
+        message=catalogue.text(status.reason, status.params, language),
+        conditions=[
+            ConditionView(
+                type=one.type,
+                status=one.status,
+                reason=one.reason,
+                message=catalogue.text(one.reason, one.params, language),
+                since=one.since,
+                generation=one.generation,
+            )
+            for one in status.conditions
+        ],
+        updated_at=None,
+    )
+
+
+def plan_view(pod: PodRecord, plan: Plan, language: Language) -> PlanView:
+    """Show what a pass would do."""
+    return PlanView(
+        key=pod_key(pod.id),
+        tenant=pod.tenant,
+        pod=pod.name,
+        actions=[action_view(action, language) for action in plan.actions],
+        status=status_view(plan.status, language),
+        wake_at=plan.wake_at,
+    )
+
+
+def action_view(action: Action, language: Language) -> ActionView:
+    """Show one change: what it is, what it is done to, and why."""
+    facts = msgspec.structs.asdict(action)
+    target = next((facts[key] for key in ("name", "container", "image", "ports") if key in facts), "")
+    known = action.reason in catalogue.reasons()
+    return ActionView(
+        action=str(type(action).__struct_config__.tag),
+        target=", ".join(map(str, target)) if isinstance(target, tuple) else str(target),
+        reason=action.reason,
+        message=catalogue.text(action.reason, {}, language) if known else action.reason,
+    )
+
+
+def health_view(pod: PodRecord, health: Health, language: Language) -> HealthView:
+    """Show the last word on an agent."""
+    return HealthView(
+        phase=pod.status.phase,
+        alive=health.alive,
+        ready=health.ready,
+        reason=health.reason,
+        message=catalogue.text(health.reason, health.params, language),
+        seconds=health.seconds,
+        checked_at=health.checked_at,
+    )
+
+
+def stats_view(usage: Usage | None) -> StatsView:
+    """Show what a pod uses."""
+    if usage is None:
+        return StatsView(running=False)
+    return StatsView(
+        running=True,
+        cpu=usage.cpu,
+        memory=usage.memory,
+        memory_limit=usage.limit,
+        pids=usage.pids,
+        rx=usage.rx,
+        tx=usage.tx,
+    )
+
+
+def sizes_of(adapter: AgentAdapter[Any]) -> list[SizeView]:
+    """Show an adapter's sizes, the default first."""
+    return [
+        SizeView(name=name, memory=limits.memory, cpus=limits.cpus, pids=limits.pids)
+        for name, limits in adapter.sizes.items()
+    ]
+
+
+def event_view(event: EventRecord, language: Language) -> EventView:
+    """Show an event."""
+    return EventView(
+        seq=event.seq,
+        id=event.id,
+        at=event.at,
+        tenant=event.tenant,
+        pod=event.pod,
+        kind=event.kind,
+        reason=event.reason,
+        severity=event.severity,
+        message=catalogue.text(event.reason, event.params, language),
+        params=event.params,
+        actor=event.actor,
+        request_id=event.request_id,
+        generation=event.generation,
+    )
+
+
+def operation_view(operation: OperationRecord, language: Language) -> OperationView:
+    """Show a long work."""
+    error = operation.error
+    return OperationView(
+        id=operation.id,
+        kind=operation.kind,
+        target=operation.target,
+        tenant=operation.tenant or None,
+        status=operation.status,
+        progress=ProgressView(percent=operation.progress.percent, line=operation.progress.line),
+        error=None
+        if error is None
+        else OperationErrorView(
+            reason=error.reason,
+            message=catalogue.text(error.reason, error.params, language),
+            repair=catalogue.repair(error.reason, error.params, language),
+            params=error.params,
+        ),
+        created_by=operation.created_by,
+        created_at=operation.created_at,
+        updated_at=operation.updated_at,
+    )
+
+
+def token_view(token: ApiTokenRecord, tenant: str | None, value: str | None = None) -> TokenView:
+    """Show an API token; its value only right after it was made."""
+    return TokenView(
+        id=token.id,
+        name=token.name,
+        prefix=token.hint,
+        role=token.role,
+        tenant=tenant,
+        created_at=token.created_at,
+        expires_at=token.expires_at,
+        last_used_at=token.used_at,
+        token=msgspec.UNSET if value is None else value,
+    )
+
+
+def plugin_view(plugin: PluginInfo, language: Language) -> PluginView:
+    """Show a plugin."""
+    offers: dict[str, list[str]] = {}
+    for label in plugin.offers:
+        kind, _, name = label.partition(":")
+        offers.setdefault(kind, []).append(name)
+    errors = [catalogue.text(error.reason, error.params, language) for error in plugin.errors]
+    if plugin.is_disabled:
+        errors.append(catalogue.text("PluginDisabled", {"plugin": plugin.name}, language))
+    return PluginView(
+        name=plugin.name,
+        distribution=plugin.distribution,
+        version=plugin.version,
+        offers=offers,
+        loaded=bool(plugin.offers) or not errors,
+        error=" ".join(errors) or None,
+    )

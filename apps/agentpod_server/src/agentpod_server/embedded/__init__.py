@@ -1,0 +1,1 @@
+"""Processes that AgentPod keeps beside itself: its own PostgreSQL, and whatever a router needs."""

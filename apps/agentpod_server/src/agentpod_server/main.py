@@ -1,0 +1,226 @@
+"""``agentpod-server``: the server's own command line, which the ``agentpod`` command calls.
+
+``up`` runs everything, ``server`` and ``controller`` its two halves, ``down`` ends all but the pods.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+
+import uvicorn
+
+from agentpod_core import AgentPodError, ConfigError, PermanentError, catalogue
+from agentpod_core.catalogue import Language
+from agentpod_server import settings as settings_module
+from agentpod_server import startup
+from agentpod_server.app import create_app
+from agentpod_server.embedded.daemons import Daemons
+from agentpod_server.embedded.postgres import EmbeddedPostgres
+from agentpod_server.settings import Settings
+from agentpod_server.state import Role, State, holder
+
+_log = logging.getLogger("agentpod")
+
+GRACE_SECONDS = 5
+DOWN_SECONDS = 30.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code."""
+    parser = argparse.ArgumentParser(prog="agentpod-server", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, what in (
+        ("up", "run API, dashboard and controller in the foreground"),
+        ("server", "run API and dashboard only"),
+        ("controller", "run the controller only"),
+        ("down", "stop server, router and embedded database; pods go on"),
+        ("migrate", "bring the database up to date"),
+        ("version", "print the version"),
+    ):
+        commands.add_parser(name, help=what, description=what)
+    command = parser.parse_args(arguments).command
+    if command == "version":
+        sys.stdout.write(f"{startup.version()}\n")
+        return 0
+    language = catalogue.from_locale(os.environ.get("LC_ALL") or os.environ.get("LANG"))
+    try:
+        settings = settings_module.load()
+        _log_to_stderr(settings)
+        return asyncio.run(_run(command, settings, State.open(settings.state_dir)))
+    except KeyboardInterrupt:
+        return 130
+    except AgentPodError as error:
+        _explain(error, language)
+        return catalogue.for_error(error).exit or 1
+
+
+async def _run(command: str, settings: Settings, state: State) -> int:
+    if command == "down":
+        return await _down(settings, state)
+    if command == "migrate":
+        await startup.open_database(settings, state)
+        sys.stdout.write("the database is up to date\n")
+        return 0
+    roles: dict[str, tuple[Role, ...]] = {
+        "up": ("server", "controller"),
+        "server": ("server",),
+        "controller": ("controller",),
+    }
+    with state.lock(*roles[command]):
+        if command == "controller":
+            await _controller(settings, state)
+        else:
+            await _server(settings, state, with_controller=command == "up")
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us: a stream must end when we want to, not when its client does."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        """Capture none."""
+        yield
+
+
+async def _server(settings: Settings, state: State, *, with_controller: bool) -> None:
+    listening = _listen(settings)
+    port = listening.getsockname()[1]
+    stop = _stop_signal()
+    async with startup.assembled(settings, state, port=port, should_exit=stop.is_set) as assembly:
+        if with_controller:
+            await startup.start_router(assembly, settings)
+        password = await startup.first_admin(assembly, state)
+        host = "127.0.0.1" if settings.listen in {"0.0.0.0", "::"} else settings.listen  # noqa: S104 - compared only
+        await startup.local_context(assembly, state, f"http://{host}:{port}")
+        server = _Server(
+            uvicorn.Config(
+                create_app(assembly.parts),
+                log_config=None,
+                access_log=False,
+                lifespan="on",
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        tasks = [asyncio.create_task(server.serve(sockets=[listening]), name="http")]
+        if with_controller:
+            tasks.append(asyncio.create_task(assembly.controller.run(), name="controller"))
+            daemon = assembly.router.daemon()
+            if daemon is not None:
+                tasks.append(asyncio.create_task(assembly.daemons.keep(daemon), name=f"daemon {daemon.name}"))
+        _greet(assembly, port, password)
+        if password is not None:
+            state.first_password_shown()
+        await _until_stopped(stop, tasks)
+        server.should_exit = True
+        await _end(tasks)
+
+
+async def _controller(settings: Settings, state: State) -> None:
+    stop = _stop_signal()
+    async with startup.assembled(settings, state, port=settings.port, should_exit=stop.is_set) as assembly:
+        await startup.start_router(assembly, settings)
+        tasks = [asyncio.create_task(assembly.controller.run(), name="controller")]
+        daemon = assembly.router.daemon()
+        if daemon is not None:
+            tasks.append(asyncio.create_task(assembly.daemons.keep(daemon), name=f"daemon {daemon.name}"))
+        await _until_stopped(stop, tasks)
+        await _end(tasks)
+
+
+async def _until_stopped(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+    """Wait for a signal, or for a task that should have run for ever."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Let HTTP end by itself, cancel the rest, and raise what ended any of them early."""
+    http = [task for task in tasks if task.get_name() == "http"]
+    if http:
+        await asyncio.wait(http, timeout=GRACE_SECONDS + 1)
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+async def _down(settings: Settings, state: State) -> int:
+    pids = {pid for role in ("server", "controller") if (pid := holder(state.root, role))}
+    for pid in pids:
+        os.kill(pid, signal.SIGTERM)
+    deadline = asyncio.get_running_loop().time() + DOWN_SECONDS
+    while any(holder(state.root, role) for role in ("server", "controller")):
+        if asyncio.get_running_loop().time() > deadline:
+            raise PermanentError("ServerDoesNotStop", pids=", ".join(map(str, pids)))
+        await asyncio.sleep(0.1)
+    daemons = Daemons(state)
+    for name in daemons.names():
+        if name != "postgres" and await daemons.stop(name):
+            sys.stdout.write(f"stopped {name}\n")
+    if settings.database_url is None and await EmbeddedPostgres(state, port=settings.database_port).stop():
+        sys.stdout.write("stopped postgres\n")
+    sys.stdout.write("AgentPod is down; the pods go on\n")
+    return 0
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        return socket.create_server((settings.listen, settings.port), backlog=512)
+    except OSError as error:
+        raise PermanentError("PortTaken", port=settings.port, setting="AGENTPOD_PORT", detail=str(error)) from error
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _greet(assembly: startup.Assembly, port: int, password: str | None) -> None:
+    lines = [
+        f"AgentPod {startup.version()} is up",
+        f"  dashboard  {assembly.addresses.url(startup.DASHBOARD)}",
+        f"  API        http://127.0.0.1:{port}/api/v1",
+    ]
+    if password is not None:
+        lines.append(f"  login      admin / {password}    (shown this once)")
+    lines += [f"  plugin {info.name} failed: agentpod plugin list" for info in assembly.host.plugins() if info.errors]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _log_to_stderr(settings: Settings) -> None:
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    for noisy in ("httpx", "httpcore", "asyncio", "websockets", "uvicorn.error", "piccolo"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _explain(error: AgentPodError, language: Language) -> None:
+    lines = [f"agentpod: {catalogue.text(error.reason, error.params, language)}"]
+    if isinstance(error, ConfigError):
+        lines += [f"  {one.path}: {one.message}" for one in error.problems]
+    if repair := catalogue.repair(error.reason, error.params, language):
+        lines.append(f"  {repair}")
+    sys.stderr.write("\n".join(lines) + "\n")
+    _log.debug("%s", error, exc_info=error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

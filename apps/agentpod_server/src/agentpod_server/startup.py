@@ -1,0 +1,258 @@
+"""Puts a server together from its parts, in the order in which they need one another, and takes it apart again.
+
+Embedded PostgreSQL and the router's process are started here and left running: they outlive the
+server on purpose, and the next one adopts them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import metadata
+from pathlib import Path
+
+from msgspec import Struct
+
+from agentpod_core import AgentAdapter, Clock, Endpoint, File, NotFoundError, PermanentError, PluginError, Route, Router
+from agentpod_core.controller import Controller, Pace, Parts
+from agentpod_core.host import Host
+from agentpod_core.plan import Timings
+from agentpod_server import app, host_routes
+from agentpod_server.clock import SystemClock
+from agentpod_server.embedded.daemons import Daemons
+from agentpod_server.embedded.postgres import EmbeddedPostgres
+from agentpod_server.engine import ServerEngine
+from agentpod_server.links import AgentLinks
+from agentpod_server.records import Role, Scope
+from agentpod_server.secrets import KeyRing, PostgresSecretStore
+from agentpod_server.services import Addresses, EventHub, Offers, Services
+from agentpod_server.settings import Settings
+from agentpod_server.state import State
+from agentpod_server.store import bootstrap, migrations
+from agentpod_server.store.database import Database
+from agentpod_server.store.engine import PostgresStore
+from agentpod_server.store.listen import Listener
+from agentpod_server.telemetry import PrometheusTelemetry
+
+_log = logging.getLogger(__name__)
+
+DASHBOARD = "agentpod"
+"""Key of the dashboard's own route, and its subdomain."""
+
+
+class Assembly(Struct, frozen=True, kw_only=True):
+    """A server, ready to serve; ``daemons`` are to be kept while it does."""
+
+    services: Services
+    controller: Controller
+    router: Router
+    daemons: Daemons
+    host: Host
+    parts: app.Parts
+    addresses: Addresses
+
+
+def version() -> str:
+    """Give this server's version."""
+    return metadata.version("agentpod-server")
+
+
+async def open_database(settings: Settings, state: State) -> bootstrap.Access:
+    """Bring the database up to date, starting the embedded one where none is named; gives the URLs of its roles.
+
+    Raises:
+        AgentPodError: what is wrong with it.
+    """
+    if settings.database_url is None:
+        access = await EmbeddedPostgres(state, port=settings.database_port).start()
+        admin, wanted = access.superuser, bootstrap.Access(owner_dsn=access.owner, app_dsn=access.app)
+    else:
+        admin = settings.database_url
+        wanted = bootstrap.access_beside(
+            admin, owner_password=state.kept("database-owner"), app_password=state.kept("database-app")
+        )
+    await bootstrap.prepare(admin, wanted)
+    for name in await migrations.migrate(wanted.owner_dsn, bootstrap.role_of(wanted.app_dsn)):
+        _log.info("migrated the database: %s", name)
+    return wanted
+
+
+@asynccontextmanager
+async def assembled(
+    settings: Settings, state: State, *, port: int, should_exit: Callable[[], bool]
+) -> AsyncIterator[Assembly]:
+    """Put a server together; ``port`` is the one that it listens on.
+
+    Raises:
+        AgentPodError: the first part that cannot be had, and why.
+    """
+    clock: Clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        access = await open_database(settings, state)
+        database = Database(access.app_dsn)
+        await database.open()
+        stack.push_async_callback(database.close)
+        listener = Listener(database)
+        stack.push_async_callback(listener.close)
+        key = state.encryption_key()
+        own_store = PostgresSecretStore(database, KeyRing.of(key))
+        host = Host(builtins=[own_store], disabled=frozenset(settings.disabled_plugins))
+        stack.push_async_callback(host.close)
+        await _open_host(host, settings, state, clock)
+        runtime, router = host.runtime(settings.runtime), host.router(settings.router)
+        addresses = Addresses(domain=settings.domain, entrypoints=router.entrypoints())
+        secret_stores = {name: host.secret_store(name) for name in host.names("secret_store")}
+        store = PostgresStore(database, listener=listener, hosts=addresses.hosts, secret_stores=secret_stores)
+        links = AgentLinks(runtime, store.secret)
+        stack.push_async_callback(links.close)
+        telemetry = PrometheusTelemetry(version=version(), instance=state.instance)
+        controller = Controller(
+            Parts(
+                instance=state.instance,
+                store=store,
+                runtime=runtime,
+                router=router,
+                clock=clock,
+                telemetry=telemetry,
+                timings=Timings().scaled(settings.time_scale),
+                fixed_routes=(_dashboard(addresses, settings, port),),
+                merge=_merger(host),
+            ),
+            holder=f"{socket.gethostname()}:{os.getpid()}",
+            probe=host.probe,
+            links=links,
+            pace=Pace(
+                resync=settings.resync_interval * settings.time_scale,
+                slots=os.cpu_count() or 1,
+                scale=settings.time_scale,
+            ),
+        )
+        engine = ServerEngine(instance=state.instance, controller=controller, runtime=runtime, store=store, links=links)
+        services = Services(
+            database=database,
+            engine=engine,
+            offers=Offers(host),
+            addresses=addresses,
+            secret_store=secret_stores[settings.secret_store],
+            secret_stores=secret_stores,
+            hub=EventHub(database, lambda: listener.follow("events")),
+            clock=clock,
+            instance=state.instance,
+            cursor_key=hashlib.blake2b(key, person=b"agentpod cursors").digest(),
+            address_range=settings.network_range,
+            avoid_subnets=lambda: host_routes.routed_subnets(state.instance),
+            should_exit=should_exit,
+        )
+        yield Assembly(
+            services=services,
+            controller=controller,
+            router=router,
+            daemons=Daemons(state),
+            host=host,
+            parts=app.Parts(
+                services=services,
+                database=database,
+                version=version(),
+                instance=state.instance,
+                exposition=telemetry.exposition,
+                language=settings.language,
+            ),
+            addresses=addresses,
+        )
+
+
+async def start_router(assembly: Assembly, settings: Settings) -> None:
+    """Start the router's process, if it has one; its ports must be free or its own.
+
+    Raises:
+        PermanentError: ``PortTaken``, with the port.
+    """
+    daemon = assembly.router.daemon()
+    if daemon is None:
+        return
+    if assembly.daemons.running(daemon.name) is None:
+        points = assembly.router.entrypoints()
+        for port in (points.http, points.https):
+            if port is not None:
+                demand_free(points.bind, port, f"AGENTPOD_ROUTER_{settings.router.upper()}_HTTP")
+    await assembly.daemons.start(daemon)
+
+
+def demand_free(address: str, port: int, setting: str) -> None:
+    """Return if nobody listens on that port.
+
+    Raises:
+        PermanentError: ``PortTaken``, naming the setting that chooses another.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((address, port))
+        except OSError as error:
+            raise PermanentError("PortTaken", port=port, setting=setting, detail=str(error)) from error
+
+
+async def _open_host(host: Host, settings: Settings, state: State, clock: Clock) -> None:
+    used = {"runtime": [settings.runtime], "router": [settings.router]}
+    errors = await host.open(
+        folder=_plugin_folder(state),
+        instance=state.instance,
+        settings=settings.plugin_settings,
+        clock=clock,
+        only=used,
+        domain=settings.domain,
+    )
+    for error in errors:
+        _log.warning("plugin: %s", error)
+
+
+def _plugin_folder(state: State) -> Path:
+    folder = state.folder("plugins")
+    # The router's process runs as another account and has to get to its own folder below.
+    if os.geteuid() == 0:
+        folder.chmod(0o711)
+    return folder
+
+
+def _dashboard(addresses: Addresses, settings: Settings, port: int) -> Route:
+    target = Endpoint(host="127.0.0.1" if settings.listen in {"0.0.0.0", "::"} else settings.listen, port=port)  # noqa: S104
+    return Route(key=DASHBOARD, hosts=addresses.hosts(DASHBOARD), target=target)
+
+
+def _merger(host: Host) -> Callable[[str, File, bytes, bytes], bytes]:
+    def merge(name: str, file: File, current: bytes, wanted: bytes) -> bytes:
+        try:
+            adapter: AgentAdapter[object] = host.agent(name)
+        except (NotFoundError, PluginError):
+            # A pod whose plugin is gone is still healed, with the files as they were rendered.
+            return wanted
+        with host.guarded(adapter):
+            return adapter.merge(file, current, wanted)
+
+    return merge
+
+
+async def first_admin(assembly: Assembly, state: State) -> str | None:
+    """Make the admin of a new platform and give the password to show; None when it was shown before."""
+    identity = assembly.services.identity
+    if waiting := state.first_password():
+        await identity.create_admin(waiting)
+        return waiting
+    password = state.new_first_password()
+    if await identity.create_admin(password):
+        return password
+    state.first_password_shown()
+    return None
+
+
+async def local_context(assembly: Assembly, state: State, url: str) -> None:
+    """Let the command line of this user reach this server: keep the token it has, or make one."""
+    identity = assembly.services.identity
+    token = state.context_token()
+    if token is None or await identity.by_token(token) is None:
+        _, token = await identity.create_token(Scope(), name="local command line", role=Role.ADMIN)
+    state.write_context(url, token)

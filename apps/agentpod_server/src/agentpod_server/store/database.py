@@ -1,0 +1,179 @@
+"""The pool of connections as the app role, and transactions that say who asks.
+
+A transaction's scope is set for that transaction only; a connection without one sees no row of any
+tenant. Roles and schema are made elsewhere (``bootstrap``, ``migrations``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from agentpod_core.errors import AgentPodError, TemporaryError
+from agentpod_server.records import Scope
+from agentpod_server.store.failures import EXPECTED, is_lost, meaning, translated
+from agentpod_server.store.transactions import CURRENT, Transaction
+
+CONNECT_TIMEOUT = 10.0
+ACQUIRE_TIMEOUT = 10.0
+STATEMENT_TIMEOUT = 30.0
+
+_SESSION = {
+    # A frozen leader must not hold the lease row's lock past the lease.
+    "idle_in_transaction_session_timeout": "5s",
+    "jit": "off",
+    "timezone": "UTC",
+}
+_SET_SCOPE = "select set_config('app.tenant_id', $1, true), set_config('app.scope', $2, true)"
+
+
+class Database:
+    """A PostgreSQL database as the app role sees it. The constructor does no I/O."""
+
+    def __init__(self, dsn: str, *, pool_size: int = 10, name: str = "agentpod") -> None:
+        self._dsn = dsn
+        self._pool_size = pool_size
+        self._name = name
+        self._pool: asyncpg.Pool | None = None
+
+    async def open(self) -> None:
+        """Open the pool; twice is fine.
+
+        Raises:
+            TemporaryError: ``StoreUnreachable``.
+            PermanentError: ``DatabaseRefused``, user or password are wrong.
+        """
+        if self._pool is not None:
+            return
+        with translated():
+            self._pool = await asyncpg.create_pool(
+                self._dsn,
+                min_size=0,  # a floor would be restored in the background, with a traceback per failure
+                max_size=self._pool_size,
+                timeout=CONNECT_TIMEOUT,
+                command_timeout=STATEMENT_TIMEOUT,
+                server_settings=_SESSION | {"application_name": self._name},
+            )
+        try:
+            await self.ping()
+        except AgentPodError:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close every connection; transactions that do not end soon are cut off."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        try:
+            await asyncio.wait_for(pool.close(), CONNECT_TIMEOUT)
+        except (TimeoutError, *EXPECTED):
+            pool.terminate()
+
+    async def connect(self) -> asyncpg.Connection:
+        """Open a connection beside the pool, for one that listens; the caller closes it."""
+        with translated():
+            return await asyncpg.connect(
+                self._dsn,
+                timeout=CONNECT_TIMEOUT,
+                command_timeout=STATEMENT_TIMEOUT,
+                server_settings={"timezone": "UTC", "application_name": f"{self._name}-listen"},
+            )
+
+    async def ping(self) -> None:
+        """Return when the database answers.
+
+        Raises:
+            TemporaryError: ``StoreUnreachable``.
+        """
+        async with self.transaction(Scope()) as transaction:
+            await transaction.value("select 1")
+
+    @asynccontextmanager
+    async def transaction(self, scope: Scope) -> AsyncIterator[Transaction]:
+        """Open a transaction in which repository functions see what ``scope`` may see.
+
+        An exception rolls everything back. Transactions do not nest, and stay in their task.
+
+        Raises:
+            RuntimeError: this task has one open already, or the database is not open.
+            TemporaryError: ``StoreUnreachable``, also when the commit's answer was lost.
+        """
+        outer = CURRENT.get()
+        if outer is not None and outer.belongs_here:
+            msg = "transactions do not nest"
+            raise RuntimeError(msg)
+        if self._pool is None:
+            msg = "the database is not open"
+            raise RuntimeError(msg)
+        pool = self._pool
+        connection, bounds = await self._begin(pool, scope)
+        transaction = Transaction(self, connection, scope)
+        token = CURRENT.set(transaction)
+        try:
+            yield transaction
+            await transaction.run_last_acts()
+            with translated(connection):
+                await bounds.commit()
+        except BaseException:
+            await _roll_back(bounds, connection)
+            raise
+        finally:
+            CURRENT.reset(token)
+            await _release(pool, connection)
+
+    async def _begin(
+        self, pool: asyncpg.Pool, scope: Scope
+    ) -> tuple[asyncpg.Connection, asyncpg.transaction.Transaction]:
+        """Begin on a connection that works; after a restart of the server the pool is full of others."""
+        for last in [*[False] * self._pool_size, True]:
+            connection = await _acquired(pool)
+            bounds = connection.transaction()
+            try:
+                with translated(connection):
+                    await bounds.start()
+                    await connection.execute(_SET_SCOPE, scope.tenant_id or "", "" if scope.tenant_id else "all")
+            except BaseException as error:
+                await _release(pool, connection, is_spoilt=True)
+                if last or not isinstance(error, TemporaryError):
+                    raise
+            else:
+                return connection, bounds
+        raise AssertionError
+
+
+async def _release(pool: asyncpg.Pool, connection: asyncpg.Connection, *, is_spoilt: bool = False) -> None:
+    """Give a connection back; one that is spoilt or fails at that is closed hard, and the pool makes another."""
+    try:
+        if is_spoilt and not is_lost(connection):
+            connection.terminate()
+        await pool.release(connection)
+    except EXPECTED:
+        if not is_lost(connection):
+            connection.terminate()
+
+
+async def _acquired(pool: asyncpg.Pool) -> asyncpg.Connection:
+    try:
+        return await pool.acquire(timeout=ACQUIRE_TIMEOUT)
+    except asyncpg.InterfaceError as error:  # the pool is closing
+        raise TemporaryError("StoreUnreachable", detail=str(error)) from error
+    except EXPECTED as error:
+        said = meaning(error)
+        if said is None:
+            raise
+        raise said from error
+
+
+async def _roll_back(bounds: asyncpg.transaction.Transaction, connection: asyncpg.Connection) -> None:
+    """Undo the transaction, or drop a connection on which even that fails: the server undoes it then."""
+    if is_lost(connection):
+        return
+    try:
+        await bounds.rollback()
+    except EXPECTED:
+        if not is_lost(connection):
+            connection.terminate()

@@ -1,0 +1,206 @@
+"""The engine's side of the store: implements ``agentpod_core.ports.Store`` on PostgreSQL.
+
+Every call is a transaction of its own that sees all tenants. What the leader writes is fenced by its
+epoch in that same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+
+from asyncpg import Record as Row
+
+from agentpod_core.errors import PermanentError
+from agentpod_core.plugpoints.secrets import SecretStore
+from agentpod_core.ports import PodInput, TenantInput
+from agentpod_core.values.pods import PodSpec, Wanted
+from agentpod_core.values.status import Happening, PodStatus, Record
+from agentpod_core.values.workload import SecretRef, Workload
+from agentpod_server.records import Scope
+from agentpod_server.store import events, leadership, rows, secrets
+from agentpod_server.store.database import Database
+from agentpod_server.store.ids import known
+from agentpod_server.store.listen import Listener
+
+_ENGINE = Scope(actor="controller")
+
+_TENANTS = """
+    select t.id, t.slug, t.wanted, l.number, l.subnet, l.gateway,
+           array(select p.id::text from pods p where p.tenant_id = t.id order by p.id) as pods
+    from tenants t join address_leases l on l.tenant_id = t.id and l.node = 'local'
+"""
+
+Hosts = Callable[[str], tuple[str, ...]]
+"""Turns a subdomain into the full public host names of its pod."""
+
+
+class PostgresStore:
+    """The store of the engine. ``secret_stores`` are those that a reference may name."""
+
+    def __init__(
+        self, database: Database, *, listener: Listener, hosts: Hosts, secret_stores: Mapping[str, SecretStore]
+    ) -> None:
+        self._database = database
+        self._listener = listener
+        self._hosts = hosts
+        self._secret_stores = secret_stores
+
+    async def pods(self) -> list[PodInput]:
+        """Give every pod that is not gone."""
+        async with self._database.transaction(_ENGINE) as transaction:
+            found = await transaction.fetch(f"{rows.POD_WITH_ENGINE_PART} order by p.id")
+        return [self._pod(row) for row in found]
+
+    async def pod(self, pod_id: str) -> PodInput | None:
+        """Give one pod; None when it is gone."""
+        async with self._database.transaction(_ENGINE) as transaction:
+            row = await transaction.row(f"{rows.POD_WITH_ENGINE_PART} where p.id = $1", known(pod_id))
+        return None if row is None else self._pod(row)
+
+    async def tenants(self) -> list[TenantInput]:
+        """Give every tenant that is not gone."""
+        async with self._database.transaction(_ENGINE) as transaction:
+            found = await transaction.fetch(f"{_TENANTS} order by t.id")
+        return [_tenant(row) for row in found]
+
+    async def tenant(self, tenant_id: str) -> TenantInput | None:
+        """Give one tenant; None when it is gone."""
+        async with self._database.transaction(_ENGINE) as transaction:
+            row = await transaction.row(f"{_TENANTS} where t.id = $1", known(tenant_id))
+        return None if row is None else _tenant(row)
+
+    async def save(
+        self,
+        epoch: int,
+        pod_id: str,
+        *,
+        status: PodStatus,
+        record: Record,
+        happenings: Sequence[Happening] = (),
+    ) -> None:
+        """Write what was concluded, the record and the events in one transaction; nothing for a pod that is gone."""
+        async with self._database.transaction(_ENGINE) as transaction:
+            await leadership.demand(epoch)
+            row = await transaction.row(
+                "update pod_status s set phase = $2, ready = $3, observed_generation = $4, status = $5, record = $6,"
+                " updated_at = now() from pods p where s.pod_id = $1 and p.id = s.pod_id"
+                " returning p.id, p.tenant_id, p.tenant, p.name, p.generation",
+                known(pod_id),
+                status.phase.value,
+                status.ready,
+                status.observed_generation,
+                rows.text(status),
+                rows.text(record),
+            )
+            if row is not None:
+                _append(row, happenings)
+
+    async def forget_pod(self, epoch: int, pod_id: str, happenings: Sequence[Happening] = ()) -> None:
+        """Drop a deleted pod: row, address, secrets, history of specs. A second time is fine."""
+        async with self._database.transaction(_ENGINE) as transaction:
+            await leadership.demand(epoch)
+            row = await transaction.row(
+                "select id, tenant_id, tenant, name, generation, wanted from pods where id = $1 for update",
+                known(pod_id),
+            )
+            if row is None:
+                return
+            _demand_deleted(row)
+            await secrets.delete_of_pod(pod_id)
+            await transaction.execute("delete from pods where id = $1", row["id"])
+            _append(row, happenings)
+
+    async def forget_tenant(self, epoch: int, tenant_id: str, happenings: Sequence[Happening] = ()) -> None:
+        """Drop a deleted tenant: row, lease, secrets, users. A second time is fine."""
+        async with self._database.transaction(_ENGINE) as transaction:
+            await leadership.demand(epoch)
+            row = await transaction.row(
+                "select id, slug, generation, wanted from tenants where id = $1 for update", known(tenant_id)
+            )
+            if row is None:
+                return
+            _demand_deleted(row)
+            await transaction.execute("delete from tenants where id = $1", row["id"])
+            events.append(*happenings, tenant_id=tenant_id, tenant=row["slug"], generation=row["generation"])
+
+    async def report(self, happenings: Sequence[Happening]) -> None:
+        """Write events that belong to no tenant."""
+        async with self._database.transaction(_ENGINE):
+            events.append(*happenings)
+
+    async def changes(self) -> AsyncGenerator[str, None]:
+        """Follow what the rest of the platform changed, as queue keys, for ever; RESYNC after every gap."""
+        async with aclosing(self._listener.follow("changes")) as keys:
+            async for key in keys:
+                yield key
+
+    async def lead(self, holder: str, seconds: float) -> int | None:
+        """Take or renew the lease; None while somebody else leads."""
+        async with self._database.transaction(_ENGINE):
+            return await leadership.take(holder, seconds)
+
+    async def step_down(self, holder: str) -> None:
+        """Give the lease up at once, if it is held."""
+        async with self._database.transaction(_ENGINE):
+            await leadership.give_up(holder)
+
+    async def secret(self, tenant_id: str, ref: SecretRef) -> str:
+        """Give a secret's value from the store that its reference names.
+
+        Raises:
+            NotFoundError: ``SecretNotFound``.
+            PermanentError: ``UnknownSecretStore``; ``SecretUnreadable``.
+        """
+        store = self._secret_stores.get(ref.store)
+        if store is None:
+            raise PermanentError("UnknownSecretStore", name=ref.store, known=sorted(self._secret_stores))
+        return await store.get(tenant_id, ref)
+
+    def _pod(self, row: Row) -> PodInput:
+        spec = rows.value(row["spec"], PodSpec)
+        return PodInput(
+            id=str(row["id"]),
+            name=row["name"],
+            tenant_id=str(row["tenant_id"]),
+            tenant=row["tenant"],
+            generation=row["generation"],
+            spec=spec,
+            workload=rows.value(row["workload"], Workload),
+            lease=rows.lease(row),
+            address=row["address"],
+            hosts=self._hosts(row["subdomain"]),
+            secrets=rows.value(row["secrets"], dict[str, SecretRef]),
+            credential=row["credential"],
+            status=rows.value(row["status"], PodStatus),
+            record=rows.value(row["record"], Record),
+            tenant_wanted=Wanted(row["tenant_wanted"]),
+        )
+
+
+def _tenant(row: Row) -> TenantInput:
+    return TenantInput(
+        id=str(row["id"]),
+        slug=row["slug"],
+        lease=rows.lease(row),
+        wanted=Wanted(row["wanted"]),
+        pods=tuple(row["pods"]),
+    )
+
+
+def _append(row: Row, happenings: Sequence[Happening]) -> None:
+    """Write events of a pod, as it was when the row was read."""
+    events.append(
+        *happenings,
+        tenant_id=str(row["tenant_id"]),
+        tenant=row["tenant"],
+        pod_id=str(row["id"]),
+        pod=row["name"],
+        generation=row["generation"],
+    )
+
+
+def _demand_deleted(row: Row) -> None:
+    if row["wanted"] != Wanted.DELETED.value:
+        msg = "only what is wanted deleted may be forgotten"
+        raise RuntimeError(msg)

@@ -1,0 +1,6 @@
+"""Fixtures of the server's tests."""
+
+from __future__ import annotations
+
+from agentpod_server.api.testing import *  # noqa: F403 - fixtures
+from agentpod_server.store.testing import *  # noqa: F403 - fixtures

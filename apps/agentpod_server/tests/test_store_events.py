@@ -1,0 +1,322 @@
+"""Facts about events, operations, identity, settings and audit."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from agentpod_core.errors import ConflictError, NotFoundError
+from agentpod_core.ports import RESYNC
+from agentpod_core.values.status import Happening, Severity
+from agentpod_server.records import Failure, OperationStatus, Progress, Role, Scope
+from agentpod_server.store import audit, events, identity, operations, settings, tenants
+from agentpod_server.store.listen import Listener
+
+ALL = Scope(actor="ann", request_id="r1")
+LATER = datetime.now(UTC) + timedelta(hours=1)
+
+
+@pytest.fixture
+async def listener(database):
+    """What listens on the test's database."""
+    made = Listener(database)
+    yield made
+    await made.close()
+
+
+def _happening(number=0):
+    return Happening(kind="pod", reason="Started", severity=Severity.WARNING, params={"n": number})
+
+
+async def test_an_event_says_who_asked(database):
+    """Actor and request come from the scope, time and number from the database."""
+    async with database.transaction(ALL):
+        events.append(_happening(), tenant="acme", pod="main", generation=3)
+        assert await events.listing() == []
+    async with database.transaction(ALL):
+        (event,) = await events.listing()
+
+    assert (event.actor, event.request_id, event.generation) == ("ann", "r1", 3)
+    assert (event.tenant, event.pod, event.kind, event.reason) == ("acme", "main", "pod", "Started")
+    assert (event.severity, event.params) == (Severity.WARNING, {"n": 0})
+    assert event.seq > 0
+    assert abs(datetime.now(UTC) - event.at) < timedelta(minutes=1)
+
+
+async def test_the_order_of_commits_is_the_order_of_numbers(database):
+    """A reader who goes on after the last number it saw misses nothing, whatever is written meanwhile."""
+    total, seen = 120, []
+
+    async def write(number):
+        async with database.transaction(ALL) as transaction:
+            events.append(_happening(number), _happening(number))
+            await transaction.execute("select pg_sleep($1)", (number % 7) / 500)
+
+    async def read():
+        last = 0
+        while len(seen) < 2 * total:
+            async with database.transaction(ALL):
+                found = await events.listing(after=last, limit=7)
+            seen.extend(event.params["n"] for event in found)
+            last = found[-1].seq if found else last
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(read(), *(write(number) for number in range(total)))
+
+    assert sorted(seen) == sorted([*range(total), *range(total)])
+
+
+async def test_events_are_read_forwards_and_backwards(database):
+    """Listing goes up from a number, latest goes down from one, both filtered by tenant and pod."""
+    async with database.transaction(ALL):
+        for number, (tenant, pod) in enumerate([("a", "x"), ("a", "y"), ("b", "x"), ("", "")]):
+            events.append(_happening(number), tenant=tenant, pod=pod)
+    async with database.transaction(ALL):
+        every = await events.listing()
+        of_a = await events.listing(tenant="a", after=every[0].seq)
+        newest = await events.latest(limit=2)
+        older = await events.latest(before=newest[-1].seq)
+        of_a_x = await events.latest(tenant="a", pod="x")
+        last = await events.last_seq()
+
+    assert [event.params["n"] for event in every] == [0, 1, 2, 3]
+    assert [event.params["n"] for event in of_a] == [1]
+    assert [event.params["n"] for event in (*newest, *older)] == [3, 2, 1, 0]
+    assert [event.params["n"] for event in of_a_x] == [0]
+    assert last == every[-1].seq
+
+
+async def test_followers_are_told_of_events_and_operations(database, listener):
+    """Each channel begins with a resync and then tells what was committed, to every follower."""
+    followers = [listener.follow("events"), listener.follow("events"), listener.follow("operations")]
+    async with asyncio.timeout(20):
+        assert [await anext(follower) for follower in followers] == [RESYNC] * 3
+        async with database.transaction(ALL):
+            events.append(_happening())
+            operation = await operations.create("image", "echo")
+        told = [await anext(follower) for follower in followers]
+    async with database.transaction(ALL):
+        seq = await events.last_seq()
+
+    assert told == [str(seq), str(seq), operation.id]
+    for follower in followers:
+        await follower.aclose()
+
+
+async def test_a_slow_follower_is_told_to_look_at_everything(database, listener, monkeypatch):
+    """Who falls too far behind gets a resync in place of what it missed."""
+    monkeypatch.setattr("agentpod_server.store.listen._BACKLOG", 3)
+    slow = listener.follow("events")
+    async with asyncio.timeout(20):
+        assert await anext(slow) == RESYNC
+        fast = listener.follow("events")
+        assert await anext(fast) == RESYNC
+        async with database.transaction(ALL):
+            for number in range(4):
+                events.append(_happening(number))
+        async with database.transaction(ALL):
+            last = await events.last_seq()
+        while await anext(fast) != RESYNC:
+            pass
+        assert await anext(slow) == RESYNC
+        async with database.transaction(ALL):
+            events.append(_happening())
+        assert await anext(slow) == str(last + 1)
+    await slow.aclose()
+    await fast.aclose()
+
+
+async def test_the_connection_goes_with_the_last_follower(database, listener):
+    """Nobody listening needs no connection."""
+    first, second = listener.follow("events"), listener.follow("changes")
+    await asyncio.wait_for(anext(first), 10)
+    await asyncio.wait_for(anext(second), 10)
+    await first.aclose()
+    assert listener._task is not None
+    await second.aclose()
+
+    assert listener._task is None
+
+
+async def test_an_operation_lives_from_asked_to_done(database):
+    """It is pending, claimed, makes progress and ends with a result, each step visible."""
+    async with database.transaction(ALL):
+        asked = await operations.create("image", "echo", params={"a": 1})
+        claimed = await operations.claim(1)
+        assert await operations.claim(1) is None
+        await operations.progress(asked.id, Progress(percent=50.0, line="half"), epoch=1)
+        half = await operations.get(asked.id)
+        done = await operations.finish(asked.id, result={"image": "x"}, epoch=1)
+        again = await operations.finish(asked.id, error=Failure(reason="Late"), epoch=1)
+
+    assert (asked.status, asked.created_by, asked.params) == (OperationStatus.PENDING, "ann", {"a": 1})
+    assert (claimed.id, claimed.status) == (asked.id, OperationStatus.RUNNING)
+    assert half.progress == Progress(percent=50.0, line="half")
+    assert (done.status, done.result, done.error) == (OperationStatus.SUCCEEDED, {"image": "x"}, None)
+    assert again == done
+
+
+async def test_a_failed_operation_says_why(database):
+    """The error is kept as reason and params."""
+    async with database.transaction(ALL):
+        asked = await operations.create("image", "echo")
+        await operations.claim(1)
+        done = await operations.finish(asked.id, error=Failure(reason="ImageNotFound", params={"image": "x"}))
+
+    assert done.status is OperationStatus.FAILED
+    assert done.error == Failure(reason="ImageNotFound", params={"image": "x"})
+
+
+async def test_the_next_leader_resumes_what_the_last_one_left(database):
+    """A running operation of an earlier epoch is claimed again, and its old leader is refused."""
+    async with database.transaction(ALL):
+        asked = await operations.create("image", "echo")
+        await operations.claim(1)
+        resumed = await operations.claim(2)
+        assert resumed.id == asked.id
+        for write in (
+            operations.progress(asked.id, Progress(line="x"), epoch=1),
+            operations.finish(asked.id, epoch=1),
+        ):
+            with pytest.raises(ConflictError) as raised:
+                await write
+            assert raised.value.reason == "NotLeader"
+
+
+async def test_every_operation_is_claimed_once(database):
+    """Many workers at once share the operations without doing one twice, oldest first."""
+    async with database.transaction(ALL):
+        for number in range(12):
+            await operations.create("image", str(number))
+
+    async def work():
+        async with database.transaction(ALL):
+            return (await operations.claim(1)).target
+
+    assert sorted(await asyncio.gather(*(work() for _ in range(12))), key=int) == [str(n) for n in range(12)]
+
+
+async def test_operations_are_listed_newest_first(database):
+    """Pages follow the time of asking; filters narrow them."""
+    async with database.transaction(ALL):
+        for number in range(3):
+            await operations.create("image" if number else "backup", str(number))
+        first = await operations.listing(limit=2)
+        rest = await operations.listing(after=first.next)
+        images = await operations.listing(kind="image", status=OperationStatus.PENDING)
+        with pytest.raises(NotFoundError):
+            await operations.get("nothing")
+
+    assert [one.target for one in (*first.items, *rest.items)] == ["2", "1", "0"]
+    assert [one.target for one in images.items] == ["2", "1"]
+
+
+async def test_a_user_logs_in_and_out(database):
+    """Logins ignore case, sessions are found by their raw id, and end when they are ended."""
+    async with database.transaction(ALL):
+        user = await identity.create_user(login="Ann", password_hash="hash", role=Role.ADMIN)
+        assert await identity.credentials("ANN") == (user, "hash")
+        started = await identity.start_session(user.id, raw_id="raw", expires_at=LATER, data={"csrf": "x"})
+        assert await identity.session("raw") == started
+        await identity.update_session("raw", data={"csrf": "y"}, expires_at=LATER)
+        assert (await identity.session("raw")).data == {"csrf": "y"}
+        await identity.end_session("raw")
+        assert await identity.session("raw") is None
+        assert await identity.credentials("bob") is None
+        with pytest.raises(ConflictError):
+            await identity.create_user(login="ann", password_hash="x", role=Role.VIEWER)
+
+
+async def test_session_ids_and_tokens_are_not_in_the_database(database):
+    """What would let somebody in is stored as a hash only."""
+    async with database.transaction(ALL) as transaction:
+        user = await identity.create_user(login="ann", password_hash="hash", role=Role.ADMIN)
+        await identity.start_session(user.id, raw_id="raw-session-id", expires_at=LATER)
+        _, value = await identity.create_token(name="ci", role=Role.ADMIN)
+        stored = await transaction.fetch("select to_jsonb(s)::text from sessions s")
+        stored += await transaction.fetch("select to_jsonb(t)::text from api_tokens t")
+
+    text = " ".join(row[0] for row in stored)
+    assert "raw-session-id" not in text
+    assert value not in text
+
+
+async def test_expired_sessions_are_worthless_and_dropped(database):
+    """A session whose time is over is not found, and can be swept away."""
+    async with database.transaction(ALL) as transaction:
+        user = await identity.create_user(login="ann", password_hash="hash", role=Role.ADMIN)
+        await identity.start_session(user.id, raw_id="old", expires_at=datetime.now(UTC) - timedelta(seconds=1))
+        await identity.start_session(user.id, raw_id="new", expires_at=LATER)
+        assert await identity.session("old") is None
+        await identity.drop_expired_sessions()
+        assert await transaction.value("select count(*) from sessions") == 1
+
+
+async def test_a_new_password_ends_all_sessions(database):
+    """Whoever was logged in with the old password is out."""
+    async with database.transaction(ALL):
+        user = await identity.create_user(login="ann", password_hash="old", role=Role.ADMIN)
+        await identity.start_session(user.id, raw_id="raw", expires_at=LATER)
+        await identity.set_password(user.id, "new")
+        assert await identity.session("raw") is None
+        assert (await identity.credentials("ann"))[1] == "new"
+        await identity.start_session(user.id, raw_id="raw2", expires_at=LATER)
+        await identity.delete_user(user.id)
+        assert await identity.session("raw2") is None
+        assert await identity.users() == []
+        with pytest.raises(NotFoundError):
+            await identity.set_password(user.id, "x")
+
+
+async def test_a_token_works_until_it_is_revoked_or_expires(database):
+    """A token is known by its value alone, and its use is noted."""
+    async with database.transaction(ALL):
+        made, value = await identity.create_token(name="ci", role=Role.OPERATOR)
+        _, expired = await identity.create_token(
+            name="old", role=Role.VIEWER, expires_at=datetime.now(UTC) - timedelta(seconds=1)
+        )
+        found = await identity.token(value)
+        assert (found.id, found.role, found.name) == (made.id, Role.OPERATOR, "ci")
+        assert await identity.token(expired) is None
+        assert await identity.token(value + "x") is None
+        assert (await identity.tokens())[0].used_at is not None
+        await identity.revoke_token(made.id)
+        assert await identity.token(value) is None
+        with pytest.raises(NotFoundError):
+            await identity.revoke_token(made.id)
+
+    assert value.startswith("ap_")
+    assert value not in f"{made!r}"
+    assert value.startswith(made.hint)
+    assert len(made.hint) < 10
+
+
+async def test_settings_are_json_by_key(database):
+    """What was written is read, whatever it is; what was not is None."""
+    async with database.transaction(ALL):
+        await settings.write("a", {"deep": [1, None, "文"]})
+        await settings.write("a", {"deep": []})
+        await settings.write("b", "text")
+        assert await settings.read("a") == {"deep": []}
+        assert await settings.read("nothing") is None
+        assert await settings.every() == {"a": {"deep": []}, "b": "text"}
+
+
+async def test_the_audit_log_says_who_did_what(database):
+    """Entries carry actor and request of the scope, newest first, page by page."""
+    async with database.transaction(ALL):
+        tenant = await tenants.create(slug="acme", address_range="10.214.0.0/16")
+        for number in range(3):
+            audit.append("tenant.create", str(number), tenant_id=tenant.id, params={"n": number})
+    async with database.transaction(ALL):
+        first = await audit.listing(limit=2)
+        rest = await audit.listing(after=first.next)
+    async with database.transaction(Scope(tenant_id=tenant.id)):
+        scoped = await audit.listing()
+
+    entries = (*first.items, *rest.items)
+    assert [entry.target for entry in entries] == ["2", "1", "0"]
+    assert {(entry.actor, entry.request_id, entry.tenant_id) for entry in entries} == {("ann", "r1", tenant.id)}
+    assert scoped.items == entries

@@ -1,0 +1,182 @@
+"""Makes, starts, stops, changes and removes containers, after a look whether they are ours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from agentpod_core import (
+    AgentPodError,
+    ConflictError,
+    CreateContainer,
+    NotFoundError,
+    PermanentError,
+    RemoveContainer,
+    SecretRef,
+    StartContainer,
+    StopContainer,
+    TemporaryError,
+    UpdateLimits,
+)
+from agentpod_docker.engine import TIMEOUT, Engine, Refused
+from agentpod_docker.files import own_volumes
+from agentpod_docker.making import container_body, update_body
+from agentpod_docker.reading import INSTANCE, inspected_container
+
+
+async def inspect_raw(engine: Engine, instance: str, name: str) -> dict[str, Any] | None:
+    """Look at a container; None where there is none or it is not ours."""
+    try:
+        raw: dict[str, Any] = await engine.json("GET", f"containers/{name}/json")
+    except Refused as refused:
+        if refused.status == HTTPStatus.NOT_FOUND:
+            return None
+        raise
+    return raw if (raw["Config"].get("Labels") or {}).get(INSTANCE) == instance else None
+
+
+async def inspect_ours(engine: Engine, instance: str, name: str) -> dict[str, Any]:
+    """Look at a container of ours.
+
+    Raises:
+        NotFoundError: ``ContainerNotFound``.
+    """
+    raw = await inspect_raw(engine, instance, name)
+    if raw is None:
+        raise NotFoundError("ContainerNotFound", container=name)
+    return raw
+
+
+async def create_container(
+    engine: Engine, instance: str, action: CreateContainer, material: Mapping[SecretRef, str]
+) -> str:
+    """Make a container and let its user own its volumes; give the id.
+
+    Raises:
+        ConflictError: ``NameTaken``, ``ObjectDiffers``.
+        PermanentError: ``ImageNotFound``, ``SecretMissing``.
+        TemporaryError: ``NetworkMissing``.
+    """
+    body = container_body(action, material, engine.processors)
+    try:
+        made = await engine.json("POST", "containers/create", params={"name": action.name}, body=body)
+        container: str = made["Id"]
+    except Refused as refused:
+        if refused.status == HTTPStatus.CONFLICT:
+            container = await _same(engine, instance, action)
+        elif refused.status == HTTPStatus.NOT_FOUND and refused.mentions("No such image"):
+            raise PermanentError("ImageNotFound", image=action.workload.image) from None
+        else:
+            raise refused.as_error() from None
+    await own_volumes(engine, container, action.workload)
+    return container
+
+
+async def start_container(engine: Engine, instance: str, action: StartContainer) -> None:
+    """Start or unpause a container.
+
+    Raises:
+        NotFoundError: ``ContainerNotFound``.
+        ConflictError: ``AddressTaken``.
+        TemporaryError: ``NetworkMissing``.
+    """
+    raw = await inspect_ours(engine, instance, action.container)
+    verb = "unpause" if raw["State"]["Paused"] else "start"
+    try:
+        await engine.json("POST", f"containers/{raw['Id']}/{verb}")
+    except Refused as refused:
+        if not _lacks_network(refused):
+            raise _start_error(refused, raw) from None
+    else:
+        return
+    await _move_to_network(engine, raw)
+    try:
+        await engine.json("POST", f"containers/{raw['Id']}/{verb}")
+    except Refused as refused:
+        raise _start_error(refused, raw) from None
+
+
+async def stop_container(engine: Engine, instance: str, action: StopContainer) -> None:
+    """Stop a container; one that is absent has stopped."""
+    raw = await inspect_raw(engine, instance, action.container)
+    if raw is None:
+        return
+    seconds = math.ceil(action.timeout)
+    try:
+        await engine.json("POST", f"containers/{raw['Id']}/stop", params={"t": seconds}, seconds=seconds + TIMEOUT)
+    except Refused as refused:
+        if refused.status != HTTPStatus.NOT_FOUND:
+            raise refused.as_error() from None
+
+
+async def update_limits(engine: Engine, instance: str, action: UpdateLimits) -> str:
+    """Change limits and restart policy; give the container's id."""
+    raw = await inspect_ours(engine, instance, action.container)
+    container: str = raw["Id"]
+    try:
+        await engine.json("POST", f"containers/{container}/update", body=update_body(action.limits, engine.processors))
+    except Refused as refused:
+        raise refused.as_error() from None
+    return container
+
+
+async def remove_container(engine: Engine, instance: str, action: RemoveContainer) -> None:
+    """Remove a container with the nameless volumes of its image; named ones stay."""
+    raw = await inspect_raw(engine, instance, action.container)
+    if raw is None:
+        return
+    try:
+        await engine.json("DELETE", f"containers/{raw['Id']}", params={"force": True, "v": True})
+    except Refused as refused:
+        if refused.status == HTTPStatus.CONFLICT and refused.mentions("already in progress"):
+            await _until_removed(engine, raw["Id"])
+        elif refused.status != HTTPStatus.NOT_FOUND:
+            raise refused.as_error() from None
+
+
+async def _same(engine: Engine, instance: str, action: CreateContainer) -> str:
+    raw = await inspect_raw(engine, instance, action.name)
+    if raw is None:
+        raise ConflictError("NameTaken", name=action.name)
+    there = inspected_container(raw)
+    if there.spec_hash != action.labels.get("agentpod.spec-hash", ""):
+        raise ConflictError("ObjectDiffers", name=action.name)
+    return there.id
+
+
+async def _until_removed(engine: Engine, container: str) -> None:
+    try:
+        await engine.json("POST", f"containers/{container}/wait", params={"condition": "removed"})
+    except Refused as refused:
+        if refused.status != HTTPStatus.NOT_FOUND:
+            raise refused.as_error() from None
+
+
+async def _move_to_network(engine: Engine, raw: Mapping[str, Any]) -> None:
+    """Give a stopped container its network again: it remembers the id of one that was made anew since."""
+    name, container = raw["HostConfig"]["NetworkMode"], raw["Id"]
+    endpoint = {"IPAMConfig": {"IPv4Address": _address(raw)}}
+    try:
+        await engine.json("POST", f"networks/{name}/disconnect", body={"Container": container, "Force": True})
+        await engine.json("POST", f"networks/{name}/connect", body={"Container": container, "EndpointConfig": endpoint})
+    except Refused as refused:
+        raise _start_error(refused, raw) from None
+
+
+def _lacks_network(refused: Refused) -> bool:
+    return refused.status == HTTPStatus.NOT_FOUND and refused.mentions("network")
+
+
+def _start_error(refused: Refused, raw: Mapping[str, Any]) -> AgentPodError:
+    if refused.mentions("Address already in use"):
+        return ConflictError("AddressTaken", address=_address(raw))
+    if _lacks_network(refused):
+        return TemporaryError("NetworkMissing", name=raw["HostConfig"]["NetworkMode"])
+    return refused.as_error()
+
+
+def _address(raw: Mapping[str, Any]) -> str:
+    place = raw["NetworkSettings"]["Networks"].get(raw["HostConfig"]["NetworkMode"]) or {}
+    return str((place.get("IPAMConfig") or {}).get("IPv4Address", ""))

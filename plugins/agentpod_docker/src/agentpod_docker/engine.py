@@ -1,0 +1,195 @@
+"""Speaks to one Docker Engine: requests, streams, and the engine's refusals in AgentPod's words.
+
+Two clients on purpose: a followed stream holds its connection for ever, and a hundred of them would
+starve every other call. Nothing here knows what the objects mean.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import aiodocker
+import aiohttp
+
+from agentpod_core import ConflictError, PermanentError, TemporaryError
+
+OLDEST_API = (1, 41)
+OLDEST_ENGINE = "20.10"
+TIMEOUT = 120.0
+_CONNECT = 10.0
+
+
+class Engine:
+    """One Docker Engine. Make it with ``connect``, and ``close`` it."""
+
+    def __init__(self, control: aiodocker.Docker, streams: aiodocker.Docker, *, is_local: bool) -> None:
+        self._control = control
+        self._streams = streams
+        self.is_local = is_local
+        self.processors = 1
+
+    @classmethod
+    async def connect(cls, url: str) -> Engine:
+        """Connect and check the engine's age.
+
+        Raises:
+            TemporaryError: ``EngineUnreachable``.
+            PermanentError: ``EngineTooOld``.
+        """
+        control = aiodocker.Docker(url=url)
+        streams = aiodocker.Docker(**_unlimited(url))
+        engine = cls(control, streams, is_local=url.startswith("unix://"))
+        try:
+            version = await engine.json("GET", "version")
+            control.api_version = streams.api_version = f"v{_api_version(version)}"
+            engine.processors = (await engine.json("GET", "info"))["NCPU"]
+        except BaseException:
+            await engine.close()
+            raise
+        return engine
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self._control.close()
+        connector = self._streams.connector
+        await self._streams.close()
+        await connector.close()
+
+    async def json(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        seconds: float = TIMEOUT,
+    ) -> Any:
+        """Make a request and decode its answer; None for an empty one.
+
+        Raises:
+            Refused: the engine answered with an error.
+            TemporaryError: ``EngineUnreachable``.
+        """
+        request = Request(method, path, params, None if body is None else json.dumps(body))
+        async with self._answer(self._control, request, seconds) as response:
+            text = await response.read()
+        return json.loads(text) if text else None
+
+    async def send(self, path: str, *, params: Mapping[str, Any], archive: bytes) -> None:
+        """Put an archive."""
+        async with self._answer(self._control, Request("PUT", path, params, archive)) as response:
+            await response.read()
+
+    async def headers(self, path: str, *, params: Mapping[str, Any]) -> Mapping[str, str] | None:
+        """Ask for an answer's headers only; None where there is no such thing."""
+        try:
+            async with self._answer(self._control, Request("HEAD", path, params)) as response:
+                return response.headers
+        except Refused as refused:
+            if refused.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+
+    def stream(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Any = None, data: Any = None
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """Open an answer that may never end; ``data`` is an archive, or yields one."""
+        sent = json.dumps(body) if body is not None else data
+        return self._answer(self._streams, Request(method, path, params, sent), None)
+
+    @asynccontextmanager
+    async def _answer(
+        self, client: aiodocker.Docker, request: Request, seconds: float | None = TIMEOUT
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        # Not by aiodocker's own query: it can neither look at headers alone nor at an error without a body.
+        version = "" if client.api_version == "auto" else f"/{client.api_version}"
+        response: aiohttp.ClientResponse | None = None
+        try:
+            response = await client.session.request(
+                request.method,
+                f"{client.docker_host}{version}/{request.path}",
+                params={name: _flat(value) for name, value in (request.params or {}).items()},
+                data=request.data,
+                headers={"Content-Type": "application/json" if isinstance(request.data, str) else "application/x-tar"},
+                timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT),
+            )
+            if response.status >= HTTPStatus.BAD_REQUEST:
+                raise Refused(response.status, _message(await response.read()))
+            yield response
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise TemporaryError("EngineUnreachable", detail=repr(error)) from error
+        finally:
+            # What is left of an unread answer must not be read by the connection's next user.
+            if response is not None:
+                response.close()
+
+
+class Request(NamedTuple):
+    """What to ask of the engine; ``data`` is JSON as text, or an archive."""
+
+    method: str
+    path: str
+    params: Mapping[str, Any] | None = None
+    data: Any = None
+
+
+class Refused(Exception):  # noqa: N818 - an answer of the engine, to be put into AgentPod's words by ``as_error``
+    """The engine's own refusal, before anybody has said what it means."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+        self.message = message.strip()
+
+    def mentions(self, *texts: str) -> bool:
+        """Say whether the message holds one of the texts."""
+        return any(text in self.message for text in texts)
+
+    def as_error(self) -> TemporaryError | PermanentError | ConflictError:
+        """Give what callers may see: a failure of the engine may pass, a refusal will not."""
+        if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR or self.status == HTTPStatus.CONFLICT:
+            return TemporaryError("EngineRefused", message=self.message)
+        return PermanentError("EngineRefused", message=self.message)
+
+
+def filters(**wanted: list[str]) -> dict[str, str]:
+    """Write filters as the engine wants them."""
+    return {"filters": json.dumps(wanted)}
+
+
+def _unlimited(url: str) -> dict[str, Any]:
+    if url.startswith("unix://"):
+        path = url.removeprefix("unix://")
+        return {"url": "unix://localhost", "connector": aiohttp.UnixConnector(path, limit=0)}
+    return {"url": url, "connector": aiohttp.TCPConnector(limit=0)}
+
+
+def _flat(value: Any) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _message(body: bytes) -> str:
+    text = body.decode(errors="replace")
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return text
+
+
+def _api_version(version: Mapping[str, Any]) -> str:
+    """Choose the oldest version that both speak, so that a newer engine behaves as the tested one."""
+    newest = _parsed(version["ApiVersion"])
+    if newest < OLDEST_API:
+        raise PermanentError("EngineTooOld", version=version.get("Version", "?"), needed=OLDEST_ENGINE)
+    oldest = _parsed(version.get("MinAPIVersion") or "1.12")
+    major, minor = max(OLDEST_API, oldest)
+    return f"{major}.{minor}"
+
+
+def _parsed(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)

@@ -1,0 +1,269 @@
+"""The plug point itself: joins the parts, and keeps the engine's refusals and secrets out of what callers see."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, assert_never
+
+import msgspec
+
+from agentpod_core import (
+    Action,
+    AgentPodError,
+    Clock,
+    Container,
+    CreateContainer,
+    CreateNetwork,
+    CreateVolume,
+    EngineEvent,
+    ExecResult,
+    HostContext,
+    ImageRecipe,
+    Limits,
+    ObtainImage,
+    PluginError,
+    Progress,
+    ProtectHost,
+    Protection,
+    RemoveContainer,
+    RemoveNetwork,
+    RemoveVolume,
+    Runtime,
+    SecretRef,
+    StartContainer,
+    StopContainer,
+    UpdateLimits,
+    Usage,
+    World,
+    WriteFiles,
+)
+from agentpod_docker import build, commands, containers, firewall, images, networks, streams, volumes
+from agentpod_docker.engine import Engine, Refused, filters
+from agentpod_docker.files import write_files
+from agentpod_docker.making import shown
+from agentpod_docker.reading import INSTANCE, inspected_container, listed_container, seen_network, seen_volume
+from agentpod_docker.settings import DockerSettings
+from agentpod_docker.usage import Meter
+
+
+class DockerRuntime(Runtime):
+    """Runs containers on one Docker Engine of at least 20.10."""
+
+    name = "docker"
+    title = "Docker"
+    settings_type = DockerSettings
+
+    def __init__(self) -> None:
+        self._opened: Engine | None = None
+        self._instance = ""
+        self._folder = Path()
+        self._settings = DockerSettings()
+        self._clock: Clock | None = None
+        self._meter = Meter()
+        # What was asked for where the engine cannot show it, by container id.
+        self._limits: dict[str, Limits] = {}
+
+    async def open(self, context: HostContext) -> None:
+        """Connect.
+
+        Raises:
+            TemporaryError: ``EngineUnreachable``.
+            PermanentError: ``EngineTooOld``.
+        """
+        self._instance, self._folder, self._clock = context.instance, context.folder, context.clock
+        if isinstance(context.settings, DockerSettings):
+            self._settings = context.settings
+        with _in_our_words():
+            self._opened = await Engine.connect(self._settings.url)
+
+    async def close(self) -> None:
+        """Let go of the engine."""
+        if self._opened is not None:
+            await self._opened.close()
+            self._opened = None
+
+    async def observe(self) -> World:
+        """List everything of this instance."""
+        ours = filters(label=[f"{INSTANCE}={self._instance}"])
+        engine = self._engine
+        with _in_our_words():
+            found, stored, bridged, protection = await asyncio.gather(
+                engine.json("GET", "containers/json", params=ours | {"all": "1"}),
+                engine.json("GET", "volumes", params=ours),
+                engine.json("GET", "networks", params=ours),
+                self._protection(),
+            )
+        world = World(
+            containers=tuple(listed_container(raw) for raw in found),
+            volumes=tuple(seen_volume(raw) for raw in stored["Volumes"] or ()),
+            networks=tuple(seen_network(raw) for raw in bridged),
+            protection=protection,
+        )
+        alive = {container.id for container in world.containers}
+        self._limits = {one: limits for one, limits in self._limits.items() if one in alive}
+        return world
+
+    async def inspect(self, name: str) -> Container | None:
+        """Look deeply at one container."""
+        with _in_our_words():
+            raw = await containers.inspect_raw(self._engine, self._instance, name)
+        if raw is None:
+            return None
+        seen = inspected_container(raw)
+        wanted = self._limits.get(seen.id)
+        if wanted is not None and seen.limits == shown(wanted, self._engine.processors):
+            return msgspec.structs.replace(seen, limits=wanted)
+        return seen
+
+    async def has_image(self, image: str) -> bool:
+        """Say whether the engine has that image."""
+        with _in_our_words():
+            return await images.has_image(self._engine, image)
+
+    async def apply(self, action: Action, material: Mapping[SecretRef, str]) -> None:
+        """Make one change."""
+        with _in_our_words(material.values()):
+            await self._change(action, material)
+
+    async def watch(self) -> AsyncIterator[EngineEvent]:
+        """Follow what happens to our containers."""
+        if self._clock is None:
+            raise PluginError("PluginNotOpen", name=self.name)
+        async with aclosing(streams.watch(self._engine, self._instance, self._clock)) as events:  # type: ignore[type-var]
+            async for event in events:
+                yield event
+
+    async def logs(
+        self, container: str, *, tail: int | None = None, follow: bool = False, since: datetime | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield the container's output in lines."""
+        with _in_our_words():
+            raw = await containers.inspect_ours(self._engine, self._instance, container)
+            lines = streams.logs(self._engine, raw["Id"], tail=tail, follow=follow, since=since)
+            async with aclosing(lines):  # type: ignore[type-var]
+                async for line in lines:
+                    yield line
+
+    async def stats(self, container: str) -> Usage | None:
+        """Measure one container."""
+        with _in_our_words():
+            raw = await containers.inspect_raw(self._engine, self._instance, container)
+            if raw is None or raw["State"]["Status"] != "running":
+                return None
+            return await self._meter.measure(self._engine, raw["Id"], inspected_container(raw).limits.memory)  # type: ignore[union-attr]
+
+    async def exec(
+        self,
+        container: str,
+        argv: tuple[str, ...],
+        *,
+        timeout: float,  # noqa: ASYNC109 - part of the contract
+        limit: int,
+    ) -> ExecResult:
+        """Run a command as the container's user."""
+        with _in_our_words():
+            raw = await containers.inspect_ours(self._engine, self._instance, container)
+            return await commands.run(self._engine, raw["Id"], argv, seconds=timeout, limit=limit)
+
+    async def read(self, container: str, path: str, *, limit: int) -> bytes | None:
+        """Read one file."""
+        with _in_our_words():
+            raw = await containers.inspect_ours(self._engine, self._instance, container)
+            return await commands.read(self._engine, raw["Id"], path, limit=limit)
+
+    async def build(self, recipe: ImageRecipe, progress: Progress) -> None:
+        """Build an image; quick where nothing changed."""
+        with _in_our_words():
+            await build.build(
+                self._engine, recipe, progress, folder=self._folder, base_timeout=self._settings.base_timeout
+            )
+
+    async def images(self) -> list[str]:
+        """List the images that were built here or that our containers run."""
+        ours = filters(label=[f"{INSTANCE}={self._instance}"])
+        with _in_our_words():
+            listed = await self._engine.json("GET", "containers/json", params=ours | {"all": "1"})
+            return await images.platform_images(self._engine, {listed_container(raw).image for raw in listed})
+
+    @property
+    def _engine(self) -> Engine:
+        if self._opened is None:
+            raise PluginError("PluginNotOpen", name=self.name)
+        return self._opened
+
+    async def _change(self, action: Action, material: Mapping[SecretRef, str]) -> None:  # noqa: C901, PLR0912 - one line each
+        engine, instance = self._engine, self._instance
+        match action:
+            case CreateNetwork():
+                await networks.create_network(engine, instance, action)
+            case RemoveNetwork():
+                await networks.remove_network(engine, instance, action)
+            case ProtectHost():
+                if self._protects:
+                    await firewall.protect(instance, action.ports)
+            case ObtainImage():
+                await images.obtain(engine, action.image, self._settings.pull_timeout)
+            case CreateVolume():
+                await volumes.create_volume(engine, action)
+            case RemoveVolume():
+                await volumes.remove_volume(engine, instance, action)
+            case CreateContainer():
+                await self._create(action, material)
+            case WriteFiles():
+                raw = await containers.inspect_ours(engine, instance, action.container)
+                await write_files(engine, raw, action, material)
+            case StartContainer():
+                await containers.start_container(engine, instance, action)
+            case StopContainer():
+                await containers.stop_container(engine, instance, action)
+            case UpdateLimits():
+                self._limits[await containers.update_limits(engine, instance, action)] = action.limits
+            case RemoveContainer():
+                await containers.remove_container(engine, instance, action)
+            case _:
+                assert_never(action)
+
+    async def _create(self, action: CreateContainer, material: Mapping[SecretRef, str]) -> None:
+        made = await containers.create_container(self._engine, self._instance, action, material)
+        resources = action.workload.resources
+        if resources.cpus is not None and resources.cpus > self._engine.processors * 1000:
+            self._limits[made] = Limits(memory=resources.memory, cpus=resources.cpus, pids=resources.pids)
+
+    @property
+    def _protects(self) -> bool:
+        return self._settings.protect_host and self._engine.is_local
+
+    async def _protection(self) -> Protection:
+        if not self._engine.is_local:
+            return Protection(active=None, reason="EngineIsRemote")
+        if not self._settings.protect_host:
+            return Protection(active=False, reason="ProtectionTurnedOff")
+        return await firewall.protection(self._instance)
+
+
+@contextmanager
+def _in_our_words(secrets: Any = ()) -> Iterator[None]:
+    """Put what is left of the engine's refusals into our errors, without any secret's value."""
+    try:
+        yield
+    except Refused as refused:
+        raise _without(refused.as_error(), secrets) from None
+    except AgentPodError as error:
+        raise _without(error, secrets) from None
+
+
+def _without(error: AgentPodError, secrets: Any) -> AgentPodError:
+    for secret in secrets:
+        if not secret:
+            continue
+        error.params = {
+            name: value.replace(secret, "***") if isinstance(value, str) else value
+            for name, value in error.params.items()
+        }
+        if error.detail:
+            error.detail = error.detail.replace(secret, "***")
+    return error

@@ -1,0 +1,38 @@
+"""Makes and removes volumes. The engine returns an existing volume as if it were new, so labels are read back."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from agentpod_core import ConflictError, CreateVolume, RemoveVolume, TemporaryError
+from agentpod_docker.engine import Engine, Refused
+from agentpod_docker.reading import INSTANCE, seen_volume
+
+
+async def create_volume(engine: Engine, action: CreateVolume) -> None:
+    """Make a volume, or find it made by us.
+
+    Raises:
+        ConflictError: ``NameTaken``, it exists with other labels.
+    """
+    body = {"Name": action.name, "Driver": "local", "Labels": action.labels}
+    made = seen_volume(await engine.json("POST", "volumes/create", body=body))
+    if made.labels != action.labels:
+        raise ConflictError("NameTaken", name=action.name)
+
+
+async def remove_volume(engine: Engine, instance: str, action: RemoveVolume) -> None:
+    """Remove a volume of ours.
+
+    Raises:
+        TemporaryError: ``ObjectInUse``, a container still has it.
+    """
+    try:
+        found = seen_volume(await engine.json("GET", f"volumes/{action.name}"))
+        if found.labels.get(INSTANCE) == instance:
+            await engine.json("DELETE", f"volumes/{action.name}")
+    except Refused as refused:
+        if refused.status == HTTPStatus.CONFLICT:
+            raise TemporaryError("ObjectInUse", name=action.name) from None
+        if refused.status != HTTPStatus.NOT_FOUND:
+            raise

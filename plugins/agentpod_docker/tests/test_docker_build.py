@@ -1,0 +1,190 @@
+"""Images are built on a real engine, without a registry and without a network in the build."""
+
+# ruff: noqa: ASYNC221, ASYNC240 - a test may block its own loop
+
+from __future__ import annotations
+
+import io
+import secrets
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from agentpod_core import ImageRecipe, PermanentError
+from agentpod_docker import base_images
+from agentpod_docker.base_images import base_tag
+
+pytestmark = pytest.mark.docker
+
+# Found now: tests below take the search path away.
+DOCKER = shutil.which("docker") or "docker"
+
+PACKAGES = ("agentpod-test-nothing", "ca-certificates")
+SCRIPTS = {
+    "groupadd": 'echo "$3:x:$2:" >> /etc/group',
+    "useradd": 'echo "${9}:x:$2:$4::$7:/bin/sh" >> /etc/passwd; mkdir -p "$7"; chown "$2:$4" "$7"',
+}
+
+
+@pytest.fixture(scope="module")
+def base(docker_image):
+    """A base that needs no mirror: the tiny image with what a build calls, under the tag of made-up packages."""
+    tag = base_tag(PACKAGES)
+    buffer = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=buffer, mode="w") as archive:
+        container = _docker("create", docker_image, "true")
+        _docker("cp", f"{container}:/bin/busybox", f"{folder}/busybox")
+        _docker("rm", container)
+        archive.add(f"{folder}/busybox", "bin/busybox")
+        for applet in ("sh", "cat", "mkdir", "chown", "chmod", "id", "stat", "ls", "env", "test"):
+            link = tarfile.TarInfo(f"bin/{applet}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            archive.addfile(link)
+        for name, script in SCRIPTS.items():
+            _add(archive, f"bin/{name}", f"#!/bin/sh\nset -eu\n{script}\n", 0o755)
+        _add(archive, "etc/passwd", "root:x:0:0::/:/bin/sh\n", 0o644)
+        _add(archive, "etc/group", "root:x:0:\n", 0o644)
+    subprocess.run([DOCKER, "import", "-", tag], check=True, input=buffer.getvalue(), capture_output=True)
+    yield tag
+    _docker("rmi", "-f", tag)
+
+
+@pytest.fixture
+def tag():
+    """A tag of this test alone, removed after it."""
+    name = f"agentpod-test-built:{secrets.token_hex(4)}"
+    yield name
+    subprocess.run([DOCKER, "rmi", "-f", name], check=False, capture_output=True)
+
+
+async def test_a_recipe_is_built_once(docker_runtime, base, tag):
+    """User, files, steps, environment and command are in the image; the same recipe again is no work."""
+    recipe = ImageRecipe(
+        image=tag,
+        packages=("agentpod-test-nothing",),
+        files={"/opt/agent/run": "#!/bin/sh\necho ran as $(id -u) in $HOME with $GREETING\n", "/opt/agent/data": "d"},
+        steps=("mkdir /made", "chown 1000:1000 /made", "test -x /opt/agent/run"),
+        env={"GREETING": 'a "b" $c'},
+        command=("/opt/agent/run",),
+        user="bot",
+    )
+    lines: list[str] = []
+    await docker_runtime.build(recipe, lines.append)
+    assert _docker("run", "--rm", tag) == 'ran as 1000 in /home/bot with a "b" $c'
+    assert _docker("run", "--rm", tag, "stat", "-c", "%u %a", "/made", "/opt/agent/data") == "1000 755\n0 644"
+    assert tag in await docker_runtime.images()
+    assert lines[-1] == f"built {tag}"
+    before = _docker("inspect", "-f", "{{.Id}}", tag)
+    await docker_runtime.build(recipe, lines.append)
+    assert lines[-1] == f"{tag} is up to date"
+    assert _docker("inspect", "-f", "{{.Id}}", tag) == before
+
+
+async def test_a_failing_step_says_what_it_said(docker_runtime, base, tag):
+    """A step that fails ends the build with its output, and leaves no image."""
+    recipe = ImageRecipe(image=tag, packages=("agentpod-test-nothing",), steps=("ls /no/such/place",))
+    with pytest.raises(PermanentError) as caught:
+        await docker_runtime.build(recipe, lambda line: None)
+    assert caught.value.reason == "BuildFailed"
+    assert "/no/such/place" in caught.value.params["message"]
+    assert not await docker_runtime.has_image(tag)
+
+
+async def test_a_build_step_has_no_network(docker_runtime, base, tag):
+    """Nothing can be fetched while an image is built."""
+    recipe = ImageRecipe(image=tag, packages=("agentpod-test-nothing",), steps=("test $(ls /sys/class/net) = lo",))
+    await docker_runtime.build(recipe, lambda line: None)
+    assert await docker_runtime.has_image(tag)
+
+
+async def test_what_is_missing_for_a_base_is_named(docker_runtime, monkeypatch, tmp_path, tag):
+    """Without a registry, a base needs root and debootstrap, and the error says which one is missing."""
+
+    async def no_registry(*args):
+        return False
+
+    async def nothing_ready(*args):
+        return False
+
+    monkeypatch.setattr(base_images, "pull", no_registry)
+    monkeypatch.setattr(base_images, "has_image", nothing_ready)
+    recipe = ImageRecipe(image=tag, packages=("agentpod-test-other",))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(PermanentError) as caught:
+        await docker_runtime.build(recipe, lambda line: None)
+    assert caught.value.reason == "BuildNeedsDebootstrap"
+    monkeypatch.setattr(base_images.os, "geteuid", lambda: 1000)
+    with pytest.raises(PermanentError) as caught:
+        await docker_runtime.build(recipe, lambda line: None)
+    assert caught.value.reason == "BuildNeedsRoot"
+
+
+async def test_a_failing_bootstrap_says_what_it_said(docker_runtime, monkeypatch, tmp_path, tag):
+    """What debootstrap said last is in the error, and nothing is left in the plugin's folder."""
+
+    async def no_registry(*args):
+        return False
+
+    monkeypatch.setattr(base_images, "pull", no_registry)
+    monkeypatch.setattr(base_images, "READY_MADE", "agentpod-test-none:0")
+    program = tmp_path / "bin" / "debootstrap"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho E: no mirror answers\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    recipe = ImageRecipe(image=tag, packages=("agentpod-test-other",))
+    with pytest.raises(PermanentError) as caught:
+        await docker_runtime.build(recipe, lambda line: None)
+    assert caught.value.params["message"] == "E: no mirror answers"
+    assert [one.name for one in tmp_path.iterdir()] == ["bin"]
+
+
+async def test_a_bootstrapped_base_holds_nothing_of_the_host(docker_runtime, monkeypatch, tmp_path, tag):
+    """What debootstrap leaves of the host's names and caches does not reach the image."""
+
+    async def no_registry(*args):
+        return False
+
+    monkeypatch.setattr(base_images, "pull", no_registry)
+    monkeypatch.setattr(base_images, "READY_MADE", "agentpod-test-none:0")
+    program = tmp_path / "bin" / "debootstrap"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\neval root=\\${$#}\n"
+        "mkdir -p $root/etc $root/var/cache/apt/archives $root/var/lib/apt/lists $root/bin\n"
+        "echo secret.example > $root/etc/hostname\necho x > $root/var/cache/apt/archives/a.deb\n"
+        "echo x > $root/var/lib/apt/lists/l\necho kept > $root/etc/debian_version\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/sbin:/usr/bin:/sbin:/bin")
+    packages = (f"agentpod-test-{secrets.token_hex(4)}",)
+    image = await base_images.base_image(
+        docker_runtime._engine, packages, lambda line: None, folder=tmp_path, timeout=1
+    )
+    try:
+        container = _docker("create", image, "true")
+        exported = subprocess.run([DOCKER, "export", container], check=True, capture_output=True).stdout
+        _docker("rm", container)
+        with tarfile.open(fileobj=io.BytesIO(exported)) as archive:
+            names = set(archive.getnames())
+            hostname = archive.extractfile("etc/hostname")
+            assert hostname is None or b"secret" not in hostname.read()
+        assert "etc/debian_version" in names
+        assert not {"var/cache/apt/archives/a.deb", "var/lib/apt/lists/l"} & names
+    finally:
+        _docker("rmi", image)
+    assert [one.name for one in Path(tmp_path).iterdir()] == ["bin"]
+
+
+def _docker(*argv: str) -> str:
+    return subprocess.run([DOCKER, *argv], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _add(archive: tarfile.TarFile, name: str, text: str, mode: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = len(text), mode
+    archive.addfile(info, io.BytesIO(text.encode()))
