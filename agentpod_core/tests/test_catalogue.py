@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentpod_core import catalogue
@@ -185,6 +185,7 @@ ANYTHING = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text() | st.sampled_from(sorted(ENGLISH)), st.dictionaries(st.text(), ANYTHING, max_size=4))
 def test_making_text_never_raises(reason, params):
     """Whatever the reason and the params, there are words for it."""

@@ -156,7 +156,7 @@ def test_hook_that_raises_is_recorded(plugin):
 
 def test_misspelt_hook_is_named(plugin):
     """A hook that does not exist is told by its plugin and name."""
-    host = Host(entry_points=[plugin("typo", agentpod_agnets=list)])
+    host = Host(entry_points=[plugin("typo", agentpod_agnets=lambda: [agent("cat")])])
     assert errors(host, "typo") == [("UnknownHook", {"plugin": "typo", "hook": "agentpod_agnets"})]
 
 

@@ -106,6 +106,7 @@ VALUES = st.fixed_dictionaries(
         "pair": st.tuples(st.integers(-9, 9), st.text(max_size=3)).map(list),
     },
 )
+REMOVED, ADDED = object(), object()
 SLOWLY = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -168,10 +169,17 @@ def _places(value, keys=()):
 
 
 def _broken(value, keys, other):
-    if not keys:
-        return other
+    """Put something else at a place, take away what is there, or add a field beside it."""
     copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[keys[0]] = _broken(value[keys[0]], keys[1:], other)
+    first, *rest = keys
+    if rest:
+        copy[first] = _broken(value[first], rest, other)
+    elif other is REMOVED:
+        del copy[first]
+    elif isinstance(copy, dict) and other is ADDED:
+        copy["added"] = 1
+    else:
+        copy[first] = None if other is ADDED else other
     return copy
 
 
@@ -181,7 +189,7 @@ def test_broken_value_has_a_problem_exactly_when_it_cannot_be_built(data, value)
     """The schema and the type refuse the same values, wherever something was put out of place."""
     kept = stored(value)
     keys = data.draw(st.sampled_from([keys for keys in _places(kept) if keys]))
-    broken = _broken(kept, keys, data.draw(JSON))
+    broken = _broken(kept, keys, data.draw(st.sampled_from([REMOVED, ADDED]) | JSON))
     try:
         msgspec.convert(broken, Config)
         is_refused = False

@@ -427,6 +427,23 @@ def test_changed_item_of_a_changed_list_has_to_name_its_secret():
     assert (problem.path, problem.reason) == ("$.channels[0].token", "MissingField")
 
 
+class Slack(Struct, tag="slack", tag_field="kind", **STRICT):
+    token: SecretRef
+
+
+class Chats(Struct, **STRICT):
+    chat: Telegram | Slack
+
+
+def test_another_variant_does_not_inherit_a_secret():
+    """The token of one service is never handed to another, though the field has the same name."""
+    published = schema.json_schema(Chats)
+    stored = {"chat": {"kind": "telegram", "token": REF}}
+    value, (problem,) = schema.unmask(published, {"chat": {"kind": "slack", "token": {"$secret": True}}}, stored)
+    assert value == {"chat": {"kind": "slack"}}
+    assert problem.path == "$.chat.token"
+
+
 def test_mask_without_anything_stored():
     """A required secret is missing then, an optional one is simply not set."""
     value, (problem,) = schema.unmask(PUBLISHED, {"api_key": {"$secret": True}, "keys": {"A": {"$secret": True}}}, None)

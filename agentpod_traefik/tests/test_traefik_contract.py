@@ -14,7 +14,7 @@ import pytest
 from agentpod_core import Router
 from agentpod_core.testing import RouterContract
 from agentpod_core.testing.routers import Again
-from agentpod_core.testing.wire import Door
+from agentpod_core.testing.wire import Entrance
 from agentpod_traefik import TraefikRouter, TraefikSettings
 
 Opened = Callable[..., Coroutine[Any, Any, TraefikRouter]]
@@ -77,17 +77,17 @@ class TestTraefik(RouterContract):
         path.unlink(missing_ok=True)
 
     @pytest.fixture
-    def door(self, settings: TraefikSettings) -> Door:
-        return Door(address="127.0.0.1", port=settings.http)
+    def door(self, settings: TraefikSettings) -> Entrance:
+        return Entrance(address="127.0.0.1", port=settings.http)
 
     @pytest.fixture
-    def secure_door(self, settings: TraefikSettings) -> Door:
-        return Door(address="127.0.0.1", port=settings.https or 0, tls=True)
+    def secure_door(self, settings: TraefikSettings) -> Entrance:
+        return Entrance(address="127.0.0.1", port=settings.https or 0, tls=True)
 
     @pytest.fixture
-    def outside_door(self, settings: TraefikSettings) -> Door | None:
+    def outside_door(self, settings: TraefikSettings) -> Entrance | None:
         address = own_address()
-        return Door(address=address, port=settings.http) if address else None
+        return Entrance(address=address, port=settings.http) if address else None
 
 
 def own_address() -> str | None:

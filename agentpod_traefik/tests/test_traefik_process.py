@@ -14,7 +14,7 @@ import pytest
 from cryptography import x509
 
 from agentpod_core import Clock, Endpoint, Route
-from agentpod_core.testing.wire import Backend, Door, WebSocket
+from agentpod_core.testing.wire import Backend, Entrance, WebSocket
 from agentpod_traefik import TraefikRouter, TraefikSettings
 from agentpod_traefik.certificates import make_self_signed
 
@@ -43,7 +43,7 @@ def complaints(log: str) -> list[str]:
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """Wait for another process to come round."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while not await holds():  # noqa: ASYNC110 - another process sends no event
             await asyncio.sleep(0.02)
 
@@ -63,7 +63,7 @@ async def test_the_certificate_of_the_domain_is_served_and_renewed_without_a_res
     first = renew()
     settings = but(self_signed_domain=None, certificate=str(certificate), key=str(key))
     router = await opened(folder, settings)
-    secure = Door(address="127.0.0.1", port=settings.https or 0, tls=True)
+    secure = Entrance(address="127.0.0.1", port=settings.https or 0, tls=True)
 
     async def serves(chain: bytes) -> bool:
         served = await asyncio.to_thread(x509.load_der_x509_certificate, await secure.certificate("one.contract.test"))
@@ -89,8 +89,8 @@ async def test_plain_requests_are_sent_to_https_when_that_is_set(
     """The redirect keeps host, path and query, names the HTTPS port, and is not for ever."""
     settings = but(redirect=True)
     router = await opened(folder, settings)
-    plain = Door(address="127.0.0.1", port=settings.http)
-    secure = Door(address="127.0.0.1", port=settings.https or 0, tls=True)
+    plain = Entrance(address="127.0.0.1", port=settings.http)
+    secure = Entrance(address="127.0.0.1", port=settings.https or 0, tls=True)
     with running(router.daemon(), settings.ping):
         async with Backend("one") as one:
             await router.apply([to("one", one)])
@@ -107,7 +107,7 @@ async def test_routes_are_served_by_the_next_traefik_and_its_log_is_quiet(
     """Files are the truth: a Traefik that starts finds all routes, a foreign one too, and complains of nothing."""
     settings = but()
     router = await opened(folder, settings)
-    door = Door(address="127.0.0.1", port=settings.http)
+    door = Entrance(address="127.0.0.1", port=settings.http)
     async with Backend("one") as one, Backend("theirs") as theirs:
         await router.apply([to("one", one)])
         (folder / "routes" / "theirs.yml").write_text(
@@ -130,7 +130,7 @@ async def test_ten_routes_in_one_apply_are_live_together(
     """A burst of changes costs Traefik one reload or a few, not a wait for each."""
     settings = but(https=None)
     router = await opened(folder, settings)
-    door = Door(address="127.0.0.1", port=settings.http)
+    door = Entrance(address="127.0.0.1", port=settings.http)
     with running(router.daemon(), settings.ping):
         async with Backend("all") as backend:
             await router.apply([to(f"pod-{number}", backend) for number in range(10)])
@@ -140,5 +140,5 @@ async def test_ten_routes_in_one_apply_are_live_together(
     assert await router.ready() is False
 
 
-async def _answers(door: Door, name: str, status: int) -> bool:
+async def _answers(door: Entrance, name: str, status: int) -> bool:
     return (await door.get(f"{name}.contract.test")).status == status

@@ -47,7 +47,7 @@ def test_pod_create_tells_that_it_is_ready_and_where(agentpod, making):
     """The answer is on stdout, the steps are not."""
     ended = agentpod("pod", "create", "acme/support", "--adapter", "echo")
     first, second = ended.out.splitlines()
-    assert first.startswith("Pod acme/support is ready after 0.")
+    assert first.startswith("Pod acme/support is ready after ")
     assert second == "http://support-acme.localhost"
 
 
@@ -133,7 +133,6 @@ def test_what_pod_get_wrote_can_be_created_from(agentpod, making, tmp_path):
         "name": "support",
         "adapter": "echo",
         "config": {"greeting": "Hello"},
-        "subdomain": "support-acme",
         "wanted": "running",
         "set": {},
         "secrets": {"key": SECRET},
@@ -174,7 +173,7 @@ def test_create_makes_tenant_and_pod_in_one_line(agentpod, making):
     assert ended.code == 0
     assert sent(making, "/tenants") == {"slug": "acme"}
     assert sent(making) == {"name": "main", "adapter": "echo", "set": {"greeting": "Hi"}, "secrets": {}}
-    assert "Pod acme/main is ready" in ended.out
+    assert " is ready after " in ended.out
 
 
 def test_create_accepts_a_tenant_that_exists_with_other_facts(agentpod, server, making):
@@ -182,6 +181,23 @@ def test_create_accepts_a_tenant_that_exists_with_other_facts(agentpod, server, 
     server._answers[("POST", "/api/v1/tenants")] = []
     server.refuse("POST", "/tenants", 409, "TenantExists")
     assert agentpod("create", "acme", "--type", "echo").code == 0
+
+
+def test_create_takes_a_new_tenant_back_when_its_pod_is_refused(agentpod, server, make_tenant):
+    """Nothing half-made stays behind."""
+    server.on("POST", "/tenants", make_tenant(), status=201)
+    server.refuse("POST", "/tenants/acme/pods", 422, "InvalidConfig")
+    server.on("DELETE", "/tenants/acme", make_tenant(), status=202)
+    assert agentpod("create", "acme", "--type", "echo", "--set", "nope=1").code == 2
+    assert len(server.asked("DELETE", "/tenants/acme")) == 1
+
+
+def test_create_leaves_a_tenant_that_was_there_before(agentpod, server, make_tenant):
+    """Only what this very command made is taken back."""
+    server.on("POST", "/tenants", make_tenant(), status=200)
+    server.refuse("POST", "/tenants/acme/pods", 422, "InvalidConfig")
+    assert agentpod("create", "acme", "--type", "echo", "--set", "nope=1").code == 2
+    assert server.asked("DELETE", "/tenants/acme") == []
 
 
 def test_create_stops_at_any_other_refusal_of_the_tenant(agentpod, server):

@@ -48,7 +48,7 @@ def test_times_are_shown_in_the_readers_zone():
     assert amounts.local(None) == amounts.local("nonsense") == "-"
 
 
-@pytest.mark.parametrize(("amount", "text"), [(3.21, "3.2 s"), (125, "2 min 5 s")])
+@pytest.mark.parametrize(("amount", "text"), [(0.012, "12 ms"), (3.21, "3.2 s"), (125, "2 min 5 s")])
 def test_spans_are_readable(amount, text):
     """As a person would say them."""
     assert amounts.seconds(amount) == text

@@ -91,6 +91,12 @@ def test_a_readiness_of_an_older_generation_does_not_count(waiter, make_pod):
     assert done["status"]["observed_generation"] == 3
 
 
+def test_an_agent_that_answers_until_it_is_restarted_does_not_count(waiter, make_pod):
+    """Ready is only what the phase calls so too."""
+    before = make_pod(phase="starting", status={"ready": True})
+    assert waiter(before, make_pod()).ready(SUPPORT, 2)["status"]["phase"] == "running"
+
+
 def test_not_ready_in_time_is_5_with_the_last_word(waiter, make_pod):
     """The timeout tells what it was waiting for."""
     with pytest.raises(CliError) as caught:

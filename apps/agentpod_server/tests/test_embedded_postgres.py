@@ -114,6 +114,18 @@ async def test_running_one_is_adopted(server, state):
     assert server.process == process
 
 
+async def test_two_first_starts_make_one(state):
+    """Two halves of a server that start it at the same moment, even for the first time, get the same one."""
+    one, other = EmbeddedPostgres(state), EmbeddedPostgres(state)
+    try:
+        first, second = await asyncio.gather(one.start(), other.start())
+        assert first == second
+        assert await _ask(first.superuser, "select 1") == 1
+        assert one.process == other.process
+    finally:
+        await one.stop()
+
+
 async def test_port_is_kept_over_restarts(server):
     """The port that was found at the first start is used again."""
     before = await _ask((await server.start()).superuser, "show port")

@@ -147,7 +147,7 @@ async def test_a_row_moved_to_another_tenant_is_unreadable(database, secret_stor
 
 async def test_secrets_come_and_go_with_the_callers_transaction(database, secret_store, tenant):
     """Put inside a transaction that fails, a secret never was; read inside, it is there."""
-    with pytest.raises(LookupError):  # noqa: PT012 PT012
+    with pytest.raises(LookupError):  # noqa: PT012
         async with database.transaction(ALL):
             ref = await secret_store.put(tenant, "key", VALUE)
             assert await secret_store.get(tenant, ref) == VALUE

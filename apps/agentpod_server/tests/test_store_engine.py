@@ -20,7 +20,7 @@ from agentpod_core.values.pods import PodSpec, Wanted
 from agentpod_core.values.status import Happening
 from agentpod_server.records import Scope
 from agentpod_server.secrets import KeyRing, PostgresSecretStore
-from agentpod_server.store import events, pods, tenants
+from agentpod_server.store import events, leadership, pods, tenants
 from agentpod_server.store.database import Database
 from agentpod_server.store.engine import PostgresStore
 from agentpod_server.store.listen import Listener
@@ -266,8 +266,8 @@ async def test_a_takeover_waits_for_a_write_that_has_begun(store, stage, wired):
     """Between the check of the epoch and the commit the lease does not change hands."""
     pod_id = await stage.add_pod(await stage.add_tenant("acme"), "main")
     epoch = await store.lead("one", 0.05)
-    async with wired.transaction(ALL) as transaction:
-        await transaction.value("select true from leases where epoch = $1 for share", epoch)
+    async with wired.transaction(ALL):
+        await leadership.demand(epoch)
         await stage.pass_time(0.1)
         takeover = asyncio.create_task(store.lead("two", 60))
         await asyncio.sleep(0.1)

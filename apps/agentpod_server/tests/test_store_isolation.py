@@ -69,7 +69,7 @@ async def test_a_tenant_changes_nothing_of_another(database, two, table):
         if "update" in GRANTS[table]:
             for sql in (f"update {table} set tenant_id = tenant_id", f"delete from {table}"):
                 assert await transaction.execute(f"{sql} where tenant_id = $1", theirs.id) == 0
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):  # noqa: PT012 PT012
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):  # noqa: PT012
         async with database.transaction(Scope(tenant_id=mine.id)) as transaction:
             columns = await transaction.value(
                 "select string_agg(quote_ident(column_name), ', ') from information_schema.columns"
@@ -174,7 +174,7 @@ async def test_a_transaction_stays_in_its_task(database):
 
 async def test_an_exception_undoes_everything(database):
     """Rows, events and audit entries of a failed transaction are gone."""
-    with pytest.raises(LookupError):  # noqa: PT012 PT012
+    with pytest.raises(LookupError):  # noqa: PT012
         async with database.transaction(ALL):
             tenant = await tenants.create(slug="acme", address_range="10.214.0.0/16")
             events.append_for(tenant, HAPPENING)

@@ -23,7 +23,8 @@ pytestmark = [
 
 @pytest.fixture
 async def stage(docker_runtime, docker_instance, docker_image, docker_subnet):
-    """A pod to apply."""
+    """A pod to apply, on a host that is open at first."""
+    await firewall.unprotect(docker_instance)
     yield Stage(
         runtime=docker_runtime,
         instance=docker_instance,

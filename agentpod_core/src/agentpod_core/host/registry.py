@@ -119,7 +119,7 @@ class Host:
             for plugin in sorted(self._plugins.values(), key=lambda one: one.name)
         ]
 
-    async def open(
+    async def open(  # noqa: PLR0913 - what offers are opened with
         self,
         *,
         folder: Path,

@@ -19,10 +19,13 @@ from agentpod_core.testing.runtimes import Foreign, Outage, RuntimeContract
 from agentpod_core.testing.secret_stores import MemorySecretStore, SecretStoreContract
 from agentpod_core.testing.store_stage import StoreStage, Told
 from agentpod_core.testing.stores import StoreContract
+from agentpod_core.testing.wire import Backend, Entrance
 
 __all__ = [
     "AgentAdapterContract",
     "Asked",
+    "Backend",
+    "Entrance",
     "FakeClock",
     "FakeEngine",
     "FakeLink",

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from agentpod_core import Endpoint, Route, Router
-from agentpod_core.testing.wire import Answer, Backend, Door, WebSocket
+from agentpod_core.testing.wire import Answer, Backend, Entrance, WebSocket
 
 HOST = "one.contract.test"
 REFUSED = ("/api/v1/admin", "/v1")
@@ -82,26 +82,26 @@ class RouterTraffic:
 
     serves_traffic = False
     hang_seconds = 1.0
-    settles = 5.0
+    settles = 15.0
 
     @pytest.fixture
-    def door(self) -> Door:
+    def door(self) -> Entrance:
         """The plain HTTP way in, on loopback."""
         if not self.serves_traffic:
             pytest.skip("this router carries no requests")
         return pytest.fail("the contract's subclass must define the fixture `door`")
 
     @pytest.fixture
-    def secure_door(self) -> Door | None:
+    def secure_door(self) -> Entrance | None:
         """The HTTPS way in."""
         return None
 
     @pytest.fixture
-    def outside_door(self) -> Door | None:
+    def outside_door(self) -> Entrance | None:
         """The plain HTTP way in from an address that is not loopback."""
         return None
 
-    async def test_a_request_reaches_its_target_and_only_it(self, router: Router, door: Door) -> None:
+    async def test_a_request_reaches_its_target_and_only_it(self, router: Router, door: Entrance) -> None:
         """The host decides: each request goes to one backend, with the host that the client named."""
         async with Backend("one") as one, Backend("two") as two:
             await self._serve(router, door, _to(one, "one", "extra"), _to(two, "two"))
@@ -110,7 +110,7 @@ class RouterTraffic:
             assert [asked.headers["host"] for asked in two.asked][-2:] == ["two.contract.test", "TWO.contract.test"]
             assert one.asked[-1].path == "/path?query=1"
 
-    async def test_an_unknown_host_is_not_found(self, router: Router, door: Door) -> None:
+    async def test_an_unknown_host_is_not_found(self, router: Router, door: Entrance) -> None:
         """A host that no route names is answered 404 by the router itself."""
         async with Backend("one") as one:
             await self._serve(router, door, _to(one, "one"))
@@ -119,7 +119,7 @@ class RouterTraffic:
                 assert (await door.get(host)).status == 404
             assert len(one.asked) == before
 
-    async def test_a_refused_path_never_reaches_the_agent(self, router: Router, door: Door) -> None:
+    async def test_a_refused_path_never_reaches_the_agent(self, router: Router, door: Entrance) -> None:
         """However a path is written, nothing that an agent could take for a refused one gets through."""
         async with Backend("one") as one:
             await self._serve(router, door, _to(one, "one", refuse=REFUSED))
@@ -128,7 +128,7 @@ class RouterTraffic:
             assert [asked.path for asked in one.asked] == []
             assert {path: a.status for path, a in answers.items() if a.status not in {400, 403, 404}} == {}
 
-    async def test_a_refused_path_is_closed_to_websockets(self, router: Router, door: Door) -> None:
+    async def test_a_refused_path_is_closed_to_websockets(self, router: Router, door: Entrance) -> None:
         """An upgrade is a request like any other."""
         async with Backend("one") as one:
             await self._serve(router, door, _to(one, "one", refuse=REFUSED))
@@ -136,7 +136,7 @@ class RouterTraffic:
             assert isinstance(await door.websocket(HOST, "/api/v1/admin"), Answer)
             assert len(one.asked) == before
 
-    async def test_what_is_not_refused_goes_through(self, router: Router, door: Door) -> None:
+    async def test_what_is_not_refused_goes_through(self, router: Router, door: Entrance) -> None:
         """Refusing covers whole path segments from the root; names that merely look alike stay open."""
         async with Backend("one") as one:
             await self._serve(router, door, _to(one, "one", refuse=REFUSED))
@@ -144,13 +144,13 @@ class RouterTraffic:
                 assert (await door.get(HOST, path)).body == "one", path
                 assert one.asked[-1].path == path
 
-    async def test_a_route_without_refusals_refuses_nothing(self, router: Router, door: Door) -> None:
+    async def test_a_route_without_refusals_refuses_nothing(self, router: Router, door: Entrance) -> None:
         """What one agent hides is no matter of another."""
         async with Backend("one") as one, Backend("two") as two:
             await self._serve(router, door, _to(one, "one", refuse=REFUSED), _to(two, "two"))
             assert (await door.get("two.contract.test", "/api/v1/admin")).body == "two"
 
-    async def test_a_loopback_client_gets_a_documentation_address(self, router: Router, door: Door) -> None:
+    async def test_a_loopback_client_gets_a_documentation_address(self, router: Router, door: Entrance) -> None:
         """With ``attribute_loopback`` the first forwarded address is one that nobody has."""
         async with Backend("one") as one:
             await self._serve(router, door, _to(one, "one", attribute_loopback=True, refuse=REFUSED))
@@ -161,7 +161,7 @@ class RouterTraffic:
             assert str(first) != "203.0.113.9"
             assert (await door.get(HOST, "/api/v1/admin")).status in {403, 404}
 
-    async def test_without_attribution_a_loopback_client_stays_one(self, router: Router, door: Door) -> None:
+    async def test_without_attribution_a_loopback_client_stays_one(self, router: Router, door: Entrance) -> None:
         """A route that does not ask for it sees the client's address."""
         async with Backend("one") as one:
             await self._serve(router, door, _to(one, "one"))
@@ -170,7 +170,7 @@ class RouterTraffic:
 
     @pytest.mark.parametrize("attribute_loopback", [True, False])
     async def test_a_client_cannot_choose_its_address(
-        self, router: Router, door: Door, outside_door: Door | None, *, attribute_loopback: bool
+        self, router: Router, door: Entrance, outside_door: Entrance | None, *, attribute_loopback: bool
     ) -> None:
         """A forwarded address that a client sends is dropped, in every spelling; its own is told to the agent."""
         if outside_door is None:
@@ -184,7 +184,7 @@ class RouterTraffic:
                 assert _forwarded(one) == [outside_door.address]
                 assert [name for name, value in one.asked[-1].headers.items() if claimed in value] == []
 
-    async def test_the_scheme_is_told(self, router: Router, door: Door, secure_door: Door | None) -> None:
+    async def test_the_scheme_is_told(self, router: Router, door: Entrance, secure_door: Entrance | None) -> None:
         """An agent learns whether its client came by HTTP or HTTPS, and no client can pretend."""
         if secure_door is None:
             pytest.skip("no HTTPS here")
@@ -197,7 +197,7 @@ class RouterTraffic:
             assert (await secure_door.get("unknown.contract.test")).status == 404
 
     async def test_a_refused_path_is_refused_over_https(
-        self, router: Router, door: Door, secure_door: Door | None
+        self, router: Router, door: Entrance, secure_door: Entrance | None
     ) -> None:
         """Both ways in know the same rules."""
         if secure_door is None:
@@ -210,13 +210,13 @@ class RouterTraffic:
             assert await socket.echoes("over TLS")
             await socket.close()
 
-    async def test_a_stream_arrives_as_it_is_made(self, router: Router, door: Door) -> None:
+    async def test_a_stream_arrives_as_it_is_made(self, router: Router, door: Entrance) -> None:
         """Nothing between agent and client waits for the end of an answer."""
         async with Backend("one") as one:
             await self._serve(router, door, _to(one, "one"))
             assert await door.first_part(HOST, "/stream", b"first")
 
-    async def test_open_websockets_outlive_every_route_change(self, router: Router, door: Door) -> None:
+    async def test_open_websockets_outlive_every_route_change(self, router: Router, door: Entrance) -> None:
         """Adding, changing and removing routes drops no open connection, not even those of the routes touched."""
         async with Backend("kept") as kept, Backend("changed") as changed, Backend("next") as following:
             await self._serve(router, door, _to(kept, "kept"), _to(changed, "changed"))
@@ -237,7 +237,7 @@ class RouterTraffic:
             for socket in opened:
                 await socket.close()
 
-    async def test_removal_stops_serving(self, router: Router, door: Door) -> None:
+    async def test_removal_stops_serving(self, router: Router, door: Entrance) -> None:
         """A removed route is not found any more, also when it was the last."""
         async with Backend("one") as one, Backend("two") as two:
             await self._serve(router, door, _to(one, "one"), _to(two, "two"))
@@ -247,33 +247,33 @@ class RouterTraffic:
             await router.apply([])
             await self._until(lambda: self._is_gone(door, "two"))
 
-    async def test_a_target_that_is_down_is_a_bad_gateway_at_once(self, router: Router, door: Door) -> None:
+    async def test_a_target_that_is_down_is_a_bad_gateway_at_once(self, router: Router, door: Entrance) -> None:
         """Where nothing listens, the client learns so quickly; the route works again with its target."""
         one = Backend("one")
         async with one:
             await self._serve(router, door, _to(one, "one"))
         began = time.monotonic()
         assert (await door.get(HOST)).status == 502
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 4
         async with one:
             await self._until(lambda: self._says(door, "one", "one"))
 
-    async def test_a_hung_target_is_given_up(self, router: Router, door: Door) -> None:
+    async def test_a_hung_target_is_given_up(self, router: Router, door: Entrance) -> None:
         """An agent that takes a request and never answers costs the client a bounded time."""
         async with Backend("one") as one:
             await self._serve(router, door, _to(one, "one"))
             began = time.monotonic()
             assert (await door.get(HOST, "/hang")).status == 504
-            assert self.hang_seconds * 0.9 < time.monotonic() - began < self.hang_seconds + 2
+            assert self.hang_seconds * 0.9 < time.monotonic() - began < self.hang_seconds + 4
             assert (await door.get(HOST)).body == "one"
 
-    async def test_a_router_that_serves_is_ready(self, router: Router, door: Door) -> None:
+    async def test_a_router_that_serves_is_ready(self, router: Router, door: Entrance) -> None:
         """``ready`` is true while the proxy answers."""
         async with Backend("one") as one:
             await self._serve(router, door, _to(one, "one"))
             assert await router.ready() is True
 
-    async def _serve(self, router: Router, door: Door, *routes: Route) -> None:
+    async def _serve(self, router: Router, door: Entrance, *routes: Route) -> None:
         await router.apply(routes)
         for route in routes:
             host = route.hosts[0]
@@ -283,10 +283,10 @@ class RouterTraffic:
 
             await self._until(is_live)
 
-    async def _says(self, door: Door, name: str, body: str) -> bool:
+    async def _says(self, door: Entrance, name: str, body: str) -> bool:
         return (await door.get(f"{name}.contract.test")).body == body
 
-    async def _is_gone(self, door: Door, name: str) -> bool:
+    async def _is_gone(self, door: Entrance, name: str) -> bool:
         return (await door.get(f"{name}.contract.test")).status == 404
 
     async def _until(self, holds: Callable[[], Awaitable[bool]]) -> None:

@@ -89,7 +89,7 @@ class WebSocket:
         return bytes([0x80 | kind, 0x80 | len(payload)]) + mask + masked
 
 
-class Door(Struct, frozen=True, kw_only=True):
+class Entrance(Struct, frozen=True, kw_only=True):
     """An address at which a router lets the public in; ``tls`` trusts any certificate."""
 
     address: str

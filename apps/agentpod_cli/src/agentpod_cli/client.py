@@ -7,9 +7,10 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from agentpod_cli import shapes
-from agentpod_cli.wire import Wire, given
+from agentpod_cli.wire import Wire, content, given
 
 NEWEST = 100
+CREATED = 201
 
 
 class Client(Wire):
@@ -29,9 +30,10 @@ class Client(Wire):
         """Say how a tenant's pods are."""
         return cast("shapes.TenantStatus", self.json("GET", f"{_tenant(tenant)}/status"))
 
-    def create_tenant(self, body: Mapping[str, Any]) -> shapes.Tenant:
-        """Make a tenant; the same again gives the one that exists."""
-        return cast("shapes.Tenant", self.json("POST", "/tenants", body=body))
+    def create_tenant(self, body: Mapping[str, Any]) -> tuple[shapes.Tenant, bool]:
+        """Make a tenant, and say whether it is new; the same again gives the one that exists."""
+        response = self.send("POST", "/tenants", body=body)
+        return cast("shapes.Tenant", content(response)), response.status_code == CREATED
 
     def update_tenant(self, tenant: str, patch: Mapping[str, Any]) -> shapes.Tenant:
         """Change a tenant as it is now."""

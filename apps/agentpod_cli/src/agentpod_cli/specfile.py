@@ -61,6 +61,10 @@ def body_of(content: Mapping[str, Any]) -> dict[str, Any]:
     body = {key: spec[key] for key in _READ_BACK if spec.get(key) is not None}
     # The marks stand for secrets of the pod that was read; a new pod has to be given its own.
     body["config"] = without_secrets(dict(body.get("config") or {}))
+    tenant, name = content.get("tenant"), content.get("name")
+    if body.get("subdomain") == (tenant if name == "main" else f"{name}-{tenant}"):
+        # It follows from the names; a copy under another name has another one.
+        del body["subdomain"]
     return {key: content[key] for key in ("tenant", "name") if key in content} | body
 
 

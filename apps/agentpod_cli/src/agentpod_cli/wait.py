@@ -28,6 +28,8 @@ FIRST_PAUSE = 0.2
 LAST_PAUSE = 1.0
 PATIENCE = 15.0
 _NOT_FOUND = 404
+_ON_THE_WAY = ("pending", "creating", "starting")
+"""Phases in which an agent that answers is the one that is about to be replaced or restarted."""
 
 
 class Waiter:
@@ -70,7 +72,7 @@ class Waiter:
             if status["observed_generation"] < generation:
                 self._tell(self._texts("step.accepted"))
                 continue
-            if status["ready"]:
+            if status["ready"] and status["phase"] not in _ON_THE_WAY:
                 return pod
             if status["phase"] == "blocked":
                 raise self._failed("PodBlocked", reference, status)

@@ -90,7 +90,7 @@ class Wire:
 
     def json(self, method: str, path: str, **options: Any) -> Any:
         """Send a request and give the JSON of the answer."""
-        return _content(self.send(method, path, **options))
+        return content(self.send(method, path, **options))
 
     def send(  # noqa: PLR0913 - the parts of a request
         self,
@@ -157,7 +157,8 @@ def _refusal(response: httpx.Response) -> ServerError:
     return ServerError(response.status_code, problem)
 
 
-def _content(response: httpx.Response) -> Any:
+def content(response: httpx.Response) -> Any:
+    """Give the JSON of an answer."""
     try:
         return response.json()
     except ValueError:

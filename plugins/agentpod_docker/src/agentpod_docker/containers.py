@@ -70,7 +70,7 @@ async def create_container(
             raise PermanentError("ImageNotFound", image=action.workload.image) from None
         else:
             raise refused.as_error() from None
-    await own_volumes(engine, container, action.workload)
+    await own_volumes(engine, await inspect_ours(engine, instance, container), action.workload)
     return container
 
 

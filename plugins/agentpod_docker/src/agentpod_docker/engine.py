@@ -24,13 +24,18 @@ _CONNECT = 10.0
 
 
 class Engine:
-    """One Docker Engine. Make it with ``connect``, and ``close`` it."""
+    """One Docker Engine. Make it with ``connect``, and ``close`` it.
+
+    ``is_local`` is whether it runs on this host, ``shares_files`` whether its volumes' folders may be
+    written here as the container's user would see them.
+    """
 
     def __init__(self, control: aiodocker.Docker, streams: aiodocker.Docker, *, is_local: bool) -> None:
         self._control = control
         self._streams = streams
         self.is_local = is_local
         self.processors = 1
+        self.shares_files = False
 
     @classmethod
     async def connect(cls, url: str) -> Engine:
@@ -46,7 +51,9 @@ class Engine:
         try:
             version = await engine.json("GET", "version")
             control.api_version = streams.api_version = f"v{_api_version(version)}"
-            engine.processors = (await engine.json("GET", "info"))["NCPU"]
+            info = await engine.json("GET", "info")
+            engine.processors = info["NCPU"]
+            engine.shares_files = engine.is_local and not maps_users(info)
         except BaseException:
             await engine.close()
             raise
@@ -166,6 +173,11 @@ def _unlimited(url: str) -> dict[str, Any]:
         path = url.removeprefix("unix://")
         return {"url": "unix://localhost", "connector": aiohttp.UnixConnector(path, limit=0)}
     return {"url": url, "connector": aiohttp.TCPConnector(limit=0)}
+
+
+def maps_users(info: Mapping[str, Any]) -> bool:
+    """Say whether a container's users are other users on the host."""
+    return any("userns" in option or "rootless" in option for option in info.get("SecurityOptions") or ())
 
 
 def _flat(value: Any) -> str:

@@ -1,7 +1,7 @@
-"""Puts files into a container's volumes, as one archive for each volume.
+"""Puts files into a container's volumes: by the host's own files where they can be had, else as archives.
 
 An archive costs the engine some 50 ms, a look at a path one: so looks decide what has to be sent.
-A tmpfs or a read-only mount cannot be written this way, and neither is ever tried.
+A tmpfs or a read-only mount cannot be written in either way, and neither is ever tried.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from msgspec import Struct
 
 from agentpod_core import File, PermanentError, SecretRef, Workload, WriteFiles, file_content, file_mode
+from agentpod_docker import direct
 from agentpod_docker.engine import Engine
 
 _DIRECTORY, _SYMLINK = 1 << 31, 1 << 27
@@ -50,6 +51,15 @@ class PathStat(Struct, frozen=True, kw_only=True):
         return not self.mode & (_DIRECTORY | _SYMLINK | _SPECIAL)
 
 
+class Target(Struct, frozen=True, kw_only=True):
+    """A volume to write into: its place in the container and its folder on the engine's host."""
+
+    container: str
+    root: str
+    folder: str
+    is_fresh: bool
+
+
 class Owner(Struct, frozen=True, kw_only=True):
     """Who is to own what is written."""
 
@@ -69,19 +79,18 @@ def stat_of(headers: Mapping[str, str]) -> PathStat:
     return PathStat(size=raw["size"], mode=raw["mode"], target=raw["linkTarget"])
 
 
-async def own_volumes(engine: Engine, container: str, workload: Workload) -> None:
-    """Give a fresh container's user the roots of its volumes.
+async def own_volumes(engine: Engine, raw: Mapping[str, Any], workload: Workload) -> None:
+    """Give the user of the fresh container that ``raw`` shows the roots of its volumes.
 
     A volume whose place the image lacks belongs to root otherwise. Where files are to be written,
     ``write_files`` does it on the way.
     """
     owner = Owner(uid=workload.security.uid, gid=workload.security.gid)
-    roots = [volume.path.rstrip("/") for volume in workload.volumes]
-    filled = {_root_of(file.path, roots) for file in workload.files}
-    for root in roots:
+    folders = _volumes(raw)
+    filled = {_root_of(file.path, list(folders)) for file in workload.files}
+    for root, folder in folders.items():
         if root not in filled:
-            entries = [await _root_entry(engine, container, root, owner)]
-            await _send(engine, container, root, _archive(entries))
+            await _write(engine, Target(container=raw["Id"], root=root, folder=folder, is_fresh=True), (), {}, owner)
 
 
 async def write_files(
@@ -92,20 +101,52 @@ async def write_files(
     Raises:
         PermanentError: ``FileOutsideVolumes``, ``SecretMissing``.
     """
-    roots = [mount["Destination"] for mount in raw["Mounts"] if mount["Type"] == "volume" and mount["RW"]]
+    folders = _volumes(raw)
     by_root: dict[str, list[File]] = {}
     for file in action.files:
-        by_root.setdefault(_root_of(file.path, roots), []).append(file)
+        by_root.setdefault(_root_of(file.path, list(folders)), []).append(file)
     contents = {file.path: file_content(file, material) for file in action.files}
     owner = Owner(uid=action.uid, gid=action.gid)
     is_fresh = raw["State"]["Status"] == "created"
     for root, files in sorted(by_root.items()):
-        wanted = await _unseeded(engine, raw["Id"], files)
-        entries = [await _root_entry(engine, raw["Id"], root, owner)] if is_fresh else []
-        entries += await _missing_directories(engine, raw["Id"], root, wanted, owner)
-        entries += [_file_entry(file, contents[file.path], root, owner) for file in wanted]
-        if entries:
-            await _send(engine, raw["Id"], root, _archive(entries))
+        target = Target(container=raw["Id"], root=root, folder=folders[root], is_fresh=is_fresh)
+        await _write(engine, target, files, contents, owner)
+
+
+async def _write(
+    engine: Engine, target: Target, files: Sequence[File], contents: Mapping[str, bytes], owner: Owner
+) -> None:
+    if engine.shares_files and direct.is_usable(target.folder):
+        await asyncio.to_thread(_write_directly, target, files, contents, owner)
+        return
+    wanted = await _unseeded(engine, target.container, files)
+    entries = [await _root_entry(engine, target.container, target.root, owner)] if target.is_fresh else []
+    entries += await _missing_directories(engine, target.container, target.root, wanted, owner)
+    entries += [_file_entry(file, contents[file.path], target.root, owner) for file in wanted]
+    if entries:
+        params = {"path": target.root}
+        await engine.send(f"containers/{target.container}/archive", params=params, archive=_archive(entries))
+
+
+def _write_directly(target: Target, files: Sequence[File], contents: Mapping[str, bytes], owner: Owner) -> None:
+    if target.is_fresh:
+        direct.own(target.folder, owner.uid, owner.gid)
+    wanted = [
+        direct.Content(
+            path=posixpath.relpath(file.path, target.root),
+            content=contents[file.path],
+            mode=file_mode(file),
+            is_seed=file.once,
+        )
+        for file in files
+    ]
+    direct.write(target.folder, wanted, owner.uid, owner.gid)
+
+
+def _volumes(raw: Mapping[str, Any]) -> dict[str, str]:
+    """Give the folders on the engine's host of a container's volumes, by their place in it."""
+    mounts = raw["Mounts"]
+    return {one["Destination"]: one["Source"] for one in mounts if one["Type"] == "volume" and one["RW"]}
 
 
 def _root_of(path: str, roots: Sequence[str]) -> str:
@@ -175,7 +216,3 @@ def _archive(entries: Sequence[tuple[tarfile.TarInfo, bytes]]) -> bytes:
         for info, content in entries:
             archive.addfile(info, io.BytesIO(content))
     return buffer.getvalue()
-
-
-async def _send(engine: Engine, container: str, root: str, archive: bytes) -> None:
-    await engine.send(f"containers/{container}/archive", params={"path": root}, archive=archive)

@@ -14,6 +14,7 @@ from agentpod_docker import firewall
 from agentpod_docker.engine import Engine, Refused, filters
 from agentpod_docker.reading import INSTANCE
 
+_AT_ONCE = 8
 LOCAL = "unix:///var/run/docker.sock"
 
 
@@ -21,31 +22,34 @@ async def sweep(url: str, instance: str | None, *, with_volumes: bool) -> list[s
     """Remove containers, networks, the chain and, if asked, volumes; give the names of what went."""
     ours = filters(label=[INSTANCE if instance is None else f"{INSTANCE}={instance}"])
     engine = await Engine.connect(url)
-    gone: list[str] = []
-    instances = set() if instance is None else {instance}
     try:
-        for raw in await engine.json("GET", "containers/json", params=ours | {"all": "1"}):
-            instances.add(raw["Labels"][INSTANCE])
-            gone += await _remove(engine, f"containers/{raw['Id']}", raw["Names"][0], {"force": True, "v": True})
-        for raw in await engine.json("GET", "networks", params=ours):
-            instances.add(raw["Labels"][INSTANCE])
-            gone += await _remove(engine, f"networks/{raw['Id']}", raw["Name"], {})
-        if with_volumes:
-            for raw in (await engine.json("GET", "volumes", params=ours))["Volumes"] or ():
-                gone += await _remove(engine, f"volumes/{raw['Name']}", raw["Name"], {})
+        boxes = await engine.json("GET", "containers/json", params=ours | {"all": "1"})
+        bridges = await engine.json("GET", "networks", params=ours)
+        stored = (await engine.json("GET", "volumes", params=ours))["Volumes"] or () if with_volumes else ()
+        gone = await _remove(
+            engine, [(f"containers/{raw['Id']}?force=1&v=1", raw["Names"][0].removeprefix("/")) for raw in boxes]
+        )
+        gone += await _remove(engine, [(f"networks/{raw['Id']}", raw["Name"]) for raw in bridges])
+        gone += await _remove(engine, [(f"volumes/{raw['Name']}", raw["Name"]) for raw in stored])
     finally:
         await engine.close()
     if engine.is_local:
-        for one in sorted(instances):
+        for one in sorted({raw["Labels"][INSTANCE] for raw in (*boxes, *bridges)} | ({instance} - {None})):
             await firewall.unprotect(one)
     return gone
 
 
-async def _remove(engine: Engine, path: str, name: str, params: dict[str, bool]) -> list[str]:
-    with contextlib.suppress(Refused):
-        await engine.json("DELETE", path, params=params)
-        return [name.removeprefix("/")]
-    return []
+async def _remove(engine: Engine, objects: list[tuple[str, str]]) -> list[str]:
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def remove(path: str, name: str) -> list[str]:
+        async with turns:
+            with contextlib.suppress(Refused):
+                await engine.json("DELETE", path)
+                return [name]
+        return []
+
+    return [name for names in await asyncio.gather(*(remove(*one) for one in objects)) for name in names]
 
 
 def main(argv: list[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -22,10 +24,10 @@ from agentpod_cli.options import (
 )
 from agentpod_cli.progress import steps
 from agentpod_cli.render.formats import Output, document
+from agentpod_cli.shapes import Pod
 from agentpod_cli.wait import Waiter
 
 _CHANNEL_MARK = "x-agentpod-channel"
-_CONFLICT = 409
 
 
 def value_options(function: Any) -> Any:
@@ -94,14 +96,10 @@ def create(app: App, tenant: str, adapter: str, channel: str | None, **options: 
         if path in values:
             raise click.UsageError(f"--channel and --set {path} say the same thing")
         values[path] = channel
-    try:
-        app.client.create_tenant({"slug": tenant})
-    except ServerError as error:
-        # A tenant that was given a name or an address before is that tenant all the same.
-        if error.status != _CONFLICT or error.reason != "TenantExists":
-            raise
-    body = {"name": "main", "adapter": adapter} | _overrides(options)
-    _create(app, Reference(tenant, "main"), body | {"set": values, "secrets": hidden}, options)
+    body = {"name": "main", "adapter": adapter} | _overrides(options) | {"set": values, "secrets": hidden}
+    with _tenant(app, tenant):
+        made = app.client.create_pod(tenant, body)
+    _follow(app, made, options)
 
 
 @click.command(cls=Verb, name="create")
@@ -139,7 +137,7 @@ def create_pod(app: App, reference: Reference | None, adapter: str | None, sourc
         raise click.UsageError("say which kind of agent with --adapter (agentpod adapter list shows them)")
     body["set"] = dict(body.get("set") or {}) | values
     body["secrets"] = dict(body.get("secrets") or {}) | hidden
-    _create(app, reference, body, options)
+    _follow(app, app.client.create_pod(reference.tenant, body), options)
 
 
 def channel_field(schema: dict[str, Any]) -> str | None:
@@ -178,11 +176,31 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in names if options[name] is not None}
 
 
-def _create(app: App, reference: Reference, body: dict[str, Any], options: dict[str, Any]) -> None:
+@contextmanager
+def _tenant(app: App, slug: str) -> Iterator[None]:
+    """Have a tenant, and take a new one back when its pod is refused: nothing half-made stays behind."""
+    is_new = False
+    try:
+        _, is_new = app.client.create_tenant({"slug": slug})
+    except ServerError as error:
+        # A tenant that was given a name or an address before is that tenant all the same.
+        if error.reason != "TenantExists":
+            raise
+    try:
+        yield
+    except ServerError:
+        if is_new:
+            # Should this fail too, the refusal is still what the user has to hear of.
+            with suppress(CliError):
+                app.client.delete_tenant(slug, cascade=False)
+        raise
+
+
+def _follow(app: App, made: Pod, options: dict[str, Any]) -> None:
     output: Output = options["output"]
+    reference = Reference(made["tenant"], made["name"])
     with steps(app) as shown:
         waiter = Waiter(app.client, app.texts, shown, timeout=options["timeout"])
-        made = app.client.create_pod(reference.tenant, body)
         is_started = made["spec"]["wanted"] == "running"
         if options["wait"] and is_started:
             made = waiter.ready(reference, made["spec"]["generation"])

@@ -41,7 +41,7 @@ def create(app: App, tenant: str, name: str | None, email: str | None, output: O
       agentpod tenant create acme
       agentpod tenant create acme --name "Acme Ltd." --email ops@acme.example
     """
-    made = app.client.create_tenant(_given(slug=tenant, name=name, email=email))
+    made, _ = app.client.create_tenant(_given(slug=tenant, name=name, email=email))
     if output in ("table", "wide"):
         app.say(app.texts("tenant.created", tenant=made["slug"]))
         app.note(app.texts("tenant.next", tenant=made["slug"]))

@@ -27,7 +27,9 @@ def cpus(millicores: int | None) -> str:
 
 
 def seconds(amount: float) -> str:
-    """Write a span of time: ``3.2 s``, ``2 min 5 s``."""
+    """Write a span of time: ``40 ms``, ``3.2 s``, ``2 min 5 s``."""
+    if amount < 0.1:  # noqa: PLR2004 - what rounds to nothing
+        return f"{amount * 1000:.0f} ms"
     if amount < 60:  # noqa: PLR2004 - a minute
         return f"{amount:.1f} s"
     return f"{int(amount // 60)} min {int(amount % 60)} s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from litestar import Controller, Response, get, post
@@ -91,10 +92,11 @@ class AgentsController(Controller):
         asking: NamedDependency[Scope],
         tail: Annotated[int | None, QueryParameter(ge=0, le=100_000, description="Only so many last lines.")] = None,
         follow: FromQuery[bool] = False,  # noqa: FBT002 - a query parameter
+        since: FromQuery[datetime | None] = None,
     ) -> Stream:
         """Read the output of a pod's container; with ``follow`` the answer ends when the container does."""
         found = await services.pods.get(asking, tenant, pod)
-        lines = await services.agents.logs(found, tail=tail, follow=follow)
+        lines = await services.agents.logs(found, tail=tail, follow=follow, since=since)
         return Stream(
             streams.text_lines(lines, services.should_exit),
             media_type="text/plain; charset=utf-8",

@@ -110,7 +110,7 @@ def session_cookie(connection: ASGIConnection[Any, Any, Any, Any], session: NewS
         value=session.raw_id,
         httponly=True,
         samesite="lax",
-        secure=connection.scope.get("scheme") == "https",
+        secure=requests.is_secure(connection),
         path="/",
     )
 
@@ -118,11 +118,6 @@ def session_cookie(connection: ASGIConnection[Any, Any, Any, Any], session: NewS
 def gone_cookie() -> Cookie:
     """Make the cookie that takes a session's away."""
     return Cookie(key=SESSION_COOKIE, value="", httponly=True, samesite="lax", path="/", max_age=0)
-
-
-def client_address(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
-    """Give the address that a request came from; the proxy's word is the server's to check."""
-    return connection.client.host if connection.client else ""
 
 
 def caller_of(scope: ConnectionScope) -> Caller:

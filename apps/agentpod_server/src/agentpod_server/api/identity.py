@@ -24,7 +24,7 @@ async def login(
 ) -> Response[LoginView]:
     """Begin a session of the dashboard (a cookie), or with ``token_name`` make an API token."""
     auth.refuse_other_sites(request)
-    address, request_id = auth.client_address(request), requests.request_id(request.scope)
+    address, request_id = requests.client_address(request), requests.request_id(request.scope)
     if data.token_name is not None:
         value = await services.identity.token_login(
             data.user, data.password, name=data.token_name, address=address, request_id=request_id

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import Any, cast
 from uuid import uuid4
 
+from litestar.connection import ASGIConnection
 from litestar.datastructures import MutableScopeHeaders
 from litestar.types import Message, Scope
 
@@ -43,6 +45,29 @@ def language(scope: Scope) -> Language:
         default: Language = scope["litestar_app"].state.get("language", "en")
         facts["language"] = negotiate(wished) if wished else default
     return cast("Language", facts["language"])
+
+
+def client_address(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """Give the address that a request came from: the proxy's word where the proxy of this machine sent it."""
+    peer = connection.client.host if connection.client else ""
+    if not is_from_loopback(connection):
+        return peer
+    # Each proxy appends whom it saw; what stands before that is the client's own invention.
+    return connection.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()[:64] or peer
+
+
+def is_secure(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Say whether the browser came by HTTPS, be it to the proxy of this machine."""
+    seen = connection.headers.get("x-forwarded-proto", "") if is_from_loopback(connection) else ""
+    return (seen or connection.scope.get("scheme", "")) in {"https", "wss"}
+
+
+def is_from_loopback(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Say whether the peer is on this machine; the proxy is."""
+    try:
+        return connection.client is not None and ip_address(connection.client.host).is_loopback
+    except ValueError:
+        return False
 
 
 async def add_headers(message: Message, scope: Scope) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from ipaddress import ip_address
 from typing import Any
 
 from litestar import MediaType, Request, Response, get
 
 from agentpod_core import AgentPodError
-from agentpod_server.api import auth
+from agentpod_server.api import auth, requests
 from agentpod_server.api.shapes import ReadyView, VersionView
 
 Check = Callable[[], Awaitable[None]]
@@ -68,9 +67,4 @@ async def _ask(check: Check) -> str:
 
 def _is_local(request: Request[Any, Any, Any]) -> bool:
     """Say whether a request comes from this machine, and not through the proxy on it."""
-    if request.client is None or "x-forwarded-for" in request.headers or "forwarded" in request.headers:
-        return False
-    try:
-        return ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
+    return requests.is_from_loopback(request) and "x-forwarded-for" not in request.headers

@@ -1,7 +1,8 @@
 """Fixtures for tests of the API and of what stands on it: a whole server over a real database and a fake engine.
 
-A conftest takes them in with ``from agentpod_server.api.testing import *``, beside the store's. The
-server listens on loopback, so streams and WebSockets are the real ones.
+A conftest takes them in with ``from agentpod_server.api.testing import *``, beside the store's. One
+server serves a whole session, on loopback, so streams and WebSockets are the real ones; tests that
+use it say ``pytestmark = pytest.mark.asyncio(loop_scope="session")``.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 
+import asyncpg
 import httpx
-import pytest
+import pytest_asyncio
 import uvicorn
 from argon2 import PasswordHasher
 from argon2.profiles import CHEAPEST
@@ -51,17 +53,20 @@ from agentpod_core.testing import FakeLink, FakeRuntime
 from agentpod_core.values.status import PodStatus, Record
 from agentpod_core.values.workload import SECRETS_PATH
 from agentpod_server.app import Parts, create_app
-from agentpod_server.records import Role, Scope
+from agentpod_server.records import EnginePart, PodRecord, Role, Scope
 from agentpod_server.secrets import KeyRing, PostgresSecretStore
 from agentpod_server.secrets.keys import Key
 from agentpod_server.services import Addresses, EventHub, Offers, Services
 from agentpod_server.services.passwords import Passwords
+from agentpod_server.store import generations
 from agentpod_server.store.database import Database
 from agentpod_server.store.listen import Listener
+from agentpod_server.store.testing import TestServer
 
-__all__ = ["api", "rig", "rig_parts"]
+__all__ = ["api", "rig", "served_rig"]
 
 INSTANCE = "testapi2"
+_DATABASE = "agentpod_api"
 PASSWORD = "correct horse battery"  # noqa: S105 - of the tests' own admin
 IMAGE = "talker:1"
 
@@ -162,6 +167,10 @@ class RigEngine:
     """An engine that does nothing by itself: it remembers what it was asked and answers what it was told."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
         self.fake = FakeRuntime(INSTANCE)
         self.leads: int | None = 1
         self.nudged: list[str] = []
@@ -236,11 +245,35 @@ class Rig:
         self.url = ""
         self.token = ""
 
+    def reset(self) -> None:
+        """Forget what tests did, the database aside."""
+        self.engine.reset()
+        self.clock.passed += 86_400.0
+        self.stopping = False
+
     async def token_for(self, role: Role = Role.ADMIN, tenant: str | None = None) -> str:
         """Make an API token."""
         scope = Scope(actor="test")
         _, value = await self.services.identity.create_token(scope, name=f"{role}", role=role, tenant=tenant)
         return value
+
+    async def pod(self, client: httpx.AsyncClient, *, tenant: str = "acme", **body: Any) -> httpx.Response:
+        """Ask for a pod, and for its tenant if that is missing."""
+        await client.post("/api/v1/tenants", json={"slug": tenant})
+        asked = {"name": "main", "adapter": "talker", "config": {"greeting": "hi"}} | body
+        return await client.post(f"/api/v1/tenants/{tenant}/pods", json=asked)
+
+    async def record(self, pod_id: str) -> PodRecord:
+        """Read a pod."""
+        return await self.services.pods.by_id(Scope(), pod_id)
+
+    async def engine_part(self, pod_id: str) -> EnginePart:
+        """Read a pod's workload."""
+        async with self.database.transaction(Scope()):
+            part = await generations.engine_part(pod_id)
+        if part is None:
+            raise LookupError(pod_id)
+        return part
 
     @contextlib.asynccontextmanager
     async def client(self, token: str | None = None, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
@@ -268,23 +301,34 @@ class Rig:
             await running
 
 
-@pytest.fixture
-def rig_parts(database: Database) -> Rig:
-    """Give a server's parts, not serving."""
-    return Rig(database)
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def served_rig(postgres_server: TestServer) -> AsyncIterator[Rig]:
+    """Run one server for all tests of a session, over a database of its own."""
+    admin = await asyncpg.connect(postgres_server.admin())
+    await admin.execute(f"create database {_DATABASE} template agentpod_template owner agentpod_test_owner")
+    await admin.close()
+    database = Database(postgres_server.access(_DATABASE).app_dsn)
+    await database.open()
+    rig = Rig(database)
+    async with rig.serving(create_app(rig.parts)):
+        yield rig
+    await rig.listener.close()
+    await database.close()
 
 
-@pytest.fixture
-async def rig(rig_parts: Rig) -> AsyncIterator[Rig]:
-    """Give a server that serves, with an administrator's token."""
-    await rig_parts.services.identity.create_admin(PASSWORD)
-    rig_parts.token = await rig_parts.token_for()
-    async with rig_parts.serving(create_app(rig_parts.parts)):
-        yield rig_parts
-    await rig_parts.listener.close()
+@pytest_asyncio.fixture(loop_scope="session")
+async def rig(served_rig: Rig, postgres_server: TestServer) -> Rig:
+    """Give the server as new: nothing in it but an administrator and a token of theirs."""
+    admin = await asyncpg.connect(postgres_server.admin(_DATABASE))
+    await admin.execute("truncate tenants, events, operations, users, sessions, api_tokens, audit_log, secrets cascade")
+    await admin.close()
+    served_rig.reset()
+    await served_rig.services.identity.create_admin(PASSWORD)
+    served_rig.token = await served_rig.token_for()
+    return served_rig
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def api(rig: Rig) -> AsyncIterator[httpx.AsyncClient]:
     """Give the administrator's client."""
     async with rig.client(rig.token) as client:

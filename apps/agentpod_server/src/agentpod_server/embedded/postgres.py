@@ -9,10 +9,14 @@ and databases are the store's: after the first start there is a superuser and no
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import logging
+import os
 import signal
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -56,6 +60,10 @@ class EmbeddedPostgres:
                 ``StateFolderUnreachable``, ``DatabaseNotStarted`` with the end of its log as detail.
             TemporaryError: ``DatabaseDiskFull``.
         """
+        async with self._alone():
+            return await self._start()
+
+    async def _start(self) -> DatabaseAccess:
         account = self._account()
         bin_folder = await asyncio.to_thread(self._install)
         kept = await self._first_time(bin_folder, account)
@@ -66,7 +74,7 @@ class EmbeddedPostgres:
         identity = self._identity(port)
         if process is not None and process.identity != identity:
             _log.info("restarting PostgreSQL (pid %d) with other settings", process.pid)
-            await self.stop()
+            await self._end()
             process = None
         if process is None:
             if port != kept.port:
@@ -75,12 +83,16 @@ class EmbeddedPostgres:
             process = await self._launch(bin_folder, account, port, identity)
             _log.info("PostgreSQL runs as pid %d on port %d", process.pid, port)
         elif not await self._ready(process):
-            return await self.start()
+            return await self._start()
         await asyncio.to_thread(programs.remove_others, self._state.folder("programs"))
         return kept.access(self._sockets())
 
     async def stop(self) -> bool:
         """Shut it down fast and cleanly (open transactions are rolled back); False when none runs."""
+        async with self._alone():
+            return await self._end()
+
+    async def _end(self) -> bool:
         process = processes.running(self._record)
         if process is None:
             return await self._end_unrecorded()
@@ -110,6 +122,20 @@ class EmbeddedPostgres:
     def program(self, name: str) -> Path:
         """Give the path of one of its programs (``pg_dump``, ``pg_restore``, ``psql``)."""
         return programs.install(self._state.folder("programs")) / name
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Keep others of this folder out meanwhile: the two halves of a server may both want it started."""
+        path = self._record.with_suffix(".busy")
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), "r+b") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    await asyncio.sleep(_PATIENCE)
+                else:
+                    break
+            yield
 
     def _account(self) -> Account | None:
         if self._data.exists() and (there := accounts.owner(self._data.stat().st_uid)):

@@ -115,7 +115,9 @@ class Agents:
         except NotFoundError:
             return None
 
-    async def logs(self, pod: PodRecord, *, tail: int | None = None, follow: bool = False) -> AsyncIterator[bytes]:
+    async def logs(
+        self, pod: PodRecord, *, tail: int | None = None, follow: bool = False, since: datetime | None = None
+    ) -> AsyncIterator[bytes]:
         """Give the lines of a pod's output; with ``follow`` the iterator ends when the container does.
 
         Raises:
@@ -124,7 +126,7 @@ class Agents:
         container = await self._engine.runtime.inspect(container_name(self._instance, pod.id))
         if container is None:
             raise NotFoundError("PodHasNoContainer", tenant=pod.tenant, pod=pod.name)
-        return self._engine.runtime.logs(container.id, tail=tail, follow=follow)
+        return self._engine.runtime.logs(container.id, tail=tail, follow=follow, since=since)
 
     async def open(self, pod: PodRecord) -> OpenDoor:
         """Give a browser its way in.

@@ -57,13 +57,17 @@ def access_beside(dsn: str, *, owner_password: str, app_password: str) -> Access
 
 
 async def prepare(admin_dsn: str, access: Access) -> None:
-    """Make or mend roles, passwords, database and grants.
+    """Make or mend roles, passwords, database and grants; where all is well, nothing is asked of the admin.
+
+    So the privileges are needed the first time only.
 
     Raises:
         TemporaryError: ``StoreUnreachable``.
         PermanentError: ``DatabaseTooOld``; ``DatabaseRefused``; ``DatabasePrivilegesMissing`` when the
             role given may not create roles or databases.
     """
+    if await _is_prepared(access):
+        return
     owner, app, database = role_of(access.owner_dsn), role_of(access.app_dsn), database_of(access.app_dsn)
     try:
         async with _connected(_with_database(admin_dsn, await _any_database(admin_dsn, database))) as admin:
@@ -84,6 +88,21 @@ async def prepare(admin_dsn: str, access: Access) -> None:
         raise PermanentError(
             "DatabasePrivilegesMissing", user=role_of(admin_dsn), database=database, detail=str(error)
         ) from error
+
+
+async def _is_prepared(access: Access) -> bool:
+    """Say whether both roles get in and may do what they are for."""
+    try:
+        async with _connected(access.app_dsn) as app:
+            await demand_version(app)
+            may_use = await app.fetchval("select has_schema_privilege('public', 'usage')")
+        async with _connected(access.owner_dsn) as owner:
+            may_create = await owner.fetchval("select has_schema_privilege('public', 'create')")
+    except PermanentError as error:
+        if error.reason == "DatabaseRefused":
+            return False
+        raise
+    return bool(may_use and may_create)
 
 
 async def demand_version(connection: asyncpg.Connection) -> None:

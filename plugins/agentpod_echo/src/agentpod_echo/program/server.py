@@ -25,6 +25,9 @@ MAX_MESSAGE = 1024 * 1024
 IDLE = 75.0
 """Seconds that a connection may take for its next request."""
 
+GOODBYE = 1.0
+"""Seconds that a peer has to end a conversation that was closed here."""
+
 CHUNK = 65536
 
 
@@ -275,3 +278,15 @@ class Server:
             pass  # the ordinary end of a conversation
         finally:
             self._sockets.discard(conversation)
+        if websocket.state is ConnectionState.LOCAL_CLOSING:
+            await _drain(reader)
+
+
+async def _drain(reader: asyncio.StreamReader) -> None:
+    """Read to the peer's end: closing with its data unread would reset the line and lose our good-bye."""
+    try:
+        async with asyncio.timeout(GOODBYE):
+            while await reader.read(CHUNK):
+                pass
+    except TimeoutError:
+        return
