@@ -7,4 +7,5 @@
 from __future__ import annotations
 
 import agentpod_core as agentpod_core
+import agentpod_openclaw as agentpod_openclaw
 import agentpod_traefik as agentpod_traefik

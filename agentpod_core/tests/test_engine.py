@@ -150,7 +150,7 @@ class Rig:
             if value:
                 return value
             await asyncio.sleep(0.005)
-        pytest.fail(f"within 10 s: {what}; events: {[told.reason for told in await self.store.events()]}")
+        pytest.fail(f"within 10 s: {what}; events: {[told.happening.reason for told in await self.store.events()]}")
         return None
 
     async def phase(self, pod_id: str, phase: Phase) -> None:
@@ -163,6 +163,7 @@ class Rig:
 
 @pytest.fixture
 def rig() -> Rig:
+    """Give a world of its own."""
     return Rig()
 
 
@@ -257,7 +258,7 @@ async def test_a_hung_agent_is_restarted(rig: Rig) -> None:
         await rig.until(lambda: rig.container(pod_id).started_at != started)
         rig.health.ill.clear()
         await rig.phase(pod_id, Phase.RUNNING)
-        assert "NotAnswering" in {told.reason for told in await rig.store.events()}
+        assert "NotAnswering" in {told.happening.reason for told in await rig.store.events()}
 
 
 async def test_stop_and_start(rig: Rig) -> None:
@@ -404,7 +405,7 @@ async def test_an_orphan_is_reported_once_and_left_alone(rig: Rig) -> None:
     async with rig.running():
 
         async def told() -> int:
-            return sum(told.reason == "OrphanContainer" for told in await rig.store.events())
+            return sum(told.happening.reason == "OrphanContainer" for told in await rig.store.events())
 
         await rig.until(told)
         await asyncio.sleep(0.5)

@@ -78,7 +78,9 @@ def opened() -> Opened:
 
     async def open_router(folder: Path, settings: TraefikSettings, clock: HandClock | None = None) -> TraefikRouter:
         router = TraefikRouter()
-        context = HostContext(instance="traefikt", folder=folder, settings=settings, clock=clock or HandClock())
+        context = HostContext(
+            instance="traefikt", folder=folder, settings=settings, clock=clock or HandClock(), domain="agents.test"
+        )
         await router.open(context)
         return router
 

@@ -12,6 +12,7 @@ import pytest
 from agentpod_core import Clock, ConfigError, Endpoint, Entrypoints, Route, TemporaryError
 from agentpod_traefik import TraefikRouter, TraefikSettings, agentpod_routers
 from agentpod_traefik.certificates import make_self_signed
+from agentpod_traefik.settings import settled
 
 Opened = Callable[..., Awaitable[TraefikRouter]]
 Change = Callable[..., TraefikSettings]
@@ -164,3 +165,21 @@ async def test_a_renewal_under_way_serves_the_old_pair(
         await router.apply([])
     assert (folder / "routes" / "agentpod.yml").read_text() == platform
     assert f"{key} does not belong to the certificate" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("domain", "tls", "expected"),
+    [
+        ("localhost", None, (None, "127.0.0.1", None)),
+        ("dev.localhost", None, (None, "127.0.0.1", None)),
+        ("agents.example", None, (443, "", "agents.example")),
+        ("localhost", True, (443, "127.0.0.1", "localhost")),
+        ("agents.example", False, (None, "", None)),
+    ],
+)
+def test_what_is_left_to_the_domain(
+    domain: str, tls: bool | None, expected: tuple[int | None, str, str | None]
+) -> None:
+    """``localhost`` is served on loopback without TLS, any other domain on all addresses with a certificate."""
+    found = settled(TraefikSettings(tls=tls), domain)
+    assert (found.https, found.bind, found.self_signed_domain) == expected

@@ -58,7 +58,7 @@ class Platform:
             "AGENTPOD_NETWORK_RANGE": network,
             "AGENTPOD_TIME_SCALE": "0.2",
             "AGENTPOD_ROUTER_TRAEFIK_HTTP": str(self.http),
-            "AGENTPOD_ROUTER_TRAEFIK_BIND": "127.0.0.1",
+            "AGENTPOD_ROUTER_TRAEFIK_PING": str(free_port()),
             "LC_ALL": "C.UTF-8",
             **(extra or {}),
         }

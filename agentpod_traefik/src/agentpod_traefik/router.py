@@ -31,7 +31,7 @@ from agentpod_traefik.binary import Binary, find, within_reach
 from agentpod_traefik.certificates import CertificateFolder, Pair
 from agentpod_traefik.dynamic import Serving, file_name, file_text, is_ours, read
 from agentpod_traefik.folder import WatchedFolder
-from agentpod_traefik.settings import TraefikSettings, settings_problems
+from agentpod_traefik.settings import TraefikSettings, settings_problems, settled
 from agentpod_traefik.static import static_text
 
 PLATFORM_FILE = "agentpod.yml"
@@ -66,7 +66,7 @@ class TraefikRouter(Router):
             PermanentError: Traefik is missing or of a version that is not supported.
             TemporaryError: Traefik is silent, or the folder cannot be written.
         """
-        settings = context.settings
+        settings = settled(context.settings, context.domain)
         problems = settings_problems(settings)
         if problems:
             raise ConfigError(problems, "InvalidSettings", name=self.name, plugin="traefik")

@@ -5,27 +5,31 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
+import msgspec
 from msgspec import Struct
 
 from agentpod_core import Problem
 
 LAST_PORT = 65535
+LOOPBACK = "127.0.0.1"
+BY_DOMAIN = "auto"
 
 
 class TraefikSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of the Traefik router.
 
     ``http`` and ``https`` are the public ports; ``https`` None serves plain HTTP only. ``bind`` is
-    the address to listen on, empty for all of them. ``ping`` is a port on loopback where Traefik
-    says that it lives.
+    the address to listen on, empty for all of them. Both depend on the platform's domain where
+    ``tls`` and ``bind`` are left alone: ``localhost`` is served on loopback without TLS, any other
+    domain on all addresses with it. ``ping`` is a port on loopback where Traefik says that it lives.
 
     ``binary`` names the Traefik to run; left out, it is the first on PATH, else the one that came
     with this plugin.
 
     ``certificate`` and ``key`` are PEM files to serve; a renewed pair is picked up by itself.
-    ``self_signed_domain`` makes a certificate for that domain and all names right below it. With
-    neither, Traefik serves one of its own making that no client trusts. ``redirect`` sends every
-    plain HTTP request to HTTPS.
+    ``self_signed_domain`` makes a certificate for that domain and all names right below it; with
+    neither, one is made for the platform's domain. ``redirect`` sends every plain HTTP request to
+    HTTPS.
 
     ``response_header_timeout`` (seconds) is how long an agent may think before the first byte of
     its answer. It bounds nothing after that byte, so streams and WebSockets live as long as they
@@ -36,7 +40,8 @@ class TraefikSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     http: int = 80
     https: int | None = 443
-    bind: str = ""
+    tls: bool | None = None
+    bind: str = BY_DOMAIN
     ping: int = 8701
     binary: str | None = None
     certificate: str | None = None
@@ -44,6 +49,20 @@ class TraefikSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     self_signed_domain: str | None = None
     redirect: bool = False
     response_header_timeout: float = 600.0
+
+
+def settled(settings: TraefikSettings, domain: str) -> TraefikSettings:
+    """Fill in what was left to the platform's domain."""
+    is_local = domain == "localhost" or domain.endswith(".localhost")
+    has_tls = not is_local if settings.tls is None else settings.tls
+    own_domain = settings.self_signed_domain or (None if settings.certificate or settings.key else domain)
+    return msgspec.structs.replace(
+        settings,
+        tls=has_tls,
+        https=settings.https if has_tls else None,
+        bind=(LOOPBACK if is_local else "") if settings.bind == BY_DOMAIN else settings.bind,
+        self_signed_domain=own_domain if has_tls else None,
+    )
 
 
 def settings_problems(settings: TraefikSettings) -> list[Problem]:
@@ -64,7 +83,7 @@ def _port_problems(settings: TraefikSettings) -> Iterator[Problem]:
 
 
 def _other_problems(settings: TraefikSettings) -> Iterator[Problem]:
-    if settings.bind and not _is_address(settings.bind):
+    if settings.bind not in {"", BY_DOMAIN} and not _is_address(settings.bind):
         yield _problem("bind", "InvalidAddress", "must be an IP address, or empty for all", value=settings.bind)
     if bool(settings.certificate) != bool(settings.key):
         yield _problem("key" if settings.certificate else "certificate", "CertificateNeedsKey", "is missing")

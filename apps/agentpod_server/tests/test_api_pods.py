@@ -111,7 +111,7 @@ async def test_everything_wrong_with_a_pod_is_told_at_once(api, rig):
         ("$.config.colour", "UnknownField"),
         ("$.config.bots[0].token", "MissingField"),
         ("$.config.api_key", "SecretInSet"),
-        ("$.config.repeat", "NotASecret"),
+        ("$.config.nested.thing", "NotASecret"),
         ("$.subdomain", "SubdomainTaken"),
         ("$.size", "UnknownSize"),
         ("$.memory", "InvalidMemory"),

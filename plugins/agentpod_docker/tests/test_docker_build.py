@@ -104,7 +104,7 @@ async def test_a_build_step_has_no_network(docker_runtime, base, tag):
 async def test_what_is_missing_for_a_base_is_named(docker_runtime, monkeypatch, tmp_path, tag):
     """Without a registry, a base needs root and debootstrap, and the error says which one is missing."""
 
-    async def no_registry(*args):
+    async def no_registry(*args, **options):
         return False
 
     async def nothing_ready(*args):
@@ -126,7 +126,7 @@ async def test_what_is_missing_for_a_base_is_named(docker_runtime, monkeypatch, 
 async def test_a_failing_bootstrap_says_what_it_said(docker_runtime, monkeypatch, tmp_path, tag):
     """What debootstrap said last is in the error, and nothing is left in the plugin's folder."""
 
-    async def no_registry(*args):
+    async def no_registry(*args, **options):
         return False
 
     monkeypatch.setattr(base_images, "pull", no_registry)
@@ -146,7 +146,7 @@ async def test_a_failing_bootstrap_says_what_it_said(docker_runtime, monkeypatch
 async def test_a_bootstrapped_base_holds_nothing_of_the_host(docker_runtime, monkeypatch, tmp_path, tag):
     """What debootstrap leaves of the host's names and caches does not reach the image."""
 
-    async def no_registry(*args):
+    async def no_registry(*args, **options):
         return False
 
     monkeypatch.setattr(base_images, "pull", no_registry)
@@ -163,7 +163,11 @@ async def test_a_bootstrapped_base_holds_nothing_of_the_host(docker_runtime, mon
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/sbin:/usr/bin:/sbin:/bin")
     packages = (f"agentpod-test-{secrets.token_hex(4)}",)
     image = await base_images.base_image(
-        docker_runtime._engine, packages, lambda line: None, folder=tmp_path, timeout=1
+        docker_runtime._engine,
+        packages,
+        lambda line: None,
+        folder=tmp_path,
+        patience=base_images.Patience(answer=1, pull=1),
     )
     try:
         container = _docker("create", image, "true")

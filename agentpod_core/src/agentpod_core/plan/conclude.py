@@ -43,7 +43,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 def conclude(desired: Desired, observed: Observed, steps: Steps, before: PodStatus, now: datetime) -> PodStatus:
     """Conclude the status; a condition that did not change keeps its ``since``."""
     verdict = _verdict(desired, observed, steps)
-    ready = _ready(desired, observed, steps.record, before)
+    ready = _ready(desired, observed, steps, before)
     answers = (
         Answer(type=ConditionType.PLANNED, status=True, reason="Planned"),
         Answer(type=ConditionType.APPLIED, status=not steps.actions, reason="Applying" if steps.actions else "Applied"),
@@ -105,7 +105,7 @@ def _verdict(desired: Desired, observed: Observed, steps: Steps) -> Verdict:  # 
                 params={"failures": failures, "exit_code": container.exit_code if container else None},
             )
         return Verdict(phase=Phase.STARTING, reason="Restarting" if failures else "Starting")
-    restarts = any(isinstance(action, StopContainer | StartContainer) for action in steps.actions)
+    restarts = _restarts(steps)
     if not restarts and _is_ready(desired, observed, record) is not False and record.was_ready:
         return Verdict(phase=Phase.RUNNING, reason="Running")
     if failures >= LOOPING:
@@ -131,9 +131,17 @@ def _is_ready(desired: Desired, observed: Observed, record: Record) -> bool | No
     return probed.result.ready or (record.was_ready and probed.failures < desired.workload.probe.failures)
 
 
-def _ready(desired: Desired, observed: Observed, record: Record, before: PodStatus) -> Answer:
+def _restarts(steps: Steps) -> bool:
+    return any(isinstance(action, StopContainer | StartContainer) for action in steps.actions)
+
+
+def _ready(desired: Desired, observed: Observed, steps: Steps, before: PodStatus) -> Answer:
+    record = steps.record
     if desired.wanted is not Wanted.RUNNING:
         return Answer(type=ConditionType.READY, status=False, reason="NotWanted")
+    if _restarts(steps):
+        # What the agent answered last is about to be over.
+        return Answer(type=ConditionType.READY, status=False, reason="NotRunning")
     ready = _is_ready(desired, observed, record)
     if ready is None:
         # A control plane that was away keeps the last word on a start that it has seen be ready.

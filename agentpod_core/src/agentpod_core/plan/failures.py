@@ -66,7 +66,8 @@ def assess(desired: Desired, observed: Observed, record: Record, now: datetime, 
     )
     if desired.wanted is not Wanted.RUNNING:
         return Assessment(record=msgspec.structs.replace(record, failures=(), not_before=None))
-    if container.state in ENDED and container.exit_code in desired.workload.permanent_exits and new_failures:
+    is_down = container.state in (*ENDED, ContainerState.RESTARTING)
+    if is_down and container.exit_code in desired.workload.permanent_exits and new_failures:
         record = msgspec.structs.replace(record, blocked=container.exit_code)
     record, silence = _answers(desired, container, observed, record, now, timings)
     happenings = (*happenings, *silence)

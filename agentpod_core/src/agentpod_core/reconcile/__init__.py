@@ -116,6 +116,9 @@ class Reconciler:
                     self._boots.release(pod_id)
                 await self._save(pod, found, found.record)
                 return Pass(pod=pod, status=found.status, container=container, wake_at=found.wake_at)
+            if _boots(pod, found) and not self._boots.take(pod_id):
+                # Another pod took the last slot since this plan was made; the next look says so.
+                continue
             if found.status.phase is not before.phase or found.happenings:
                 await self._save(pod, found, found.assessed)
             try:
@@ -208,8 +211,6 @@ class Reconciler:
         if effective_wanted(pod) is Wanted.RUNNING:
             await self._network(pod.tenant_id, pod.tenant, pod.lease)
         for action in actions:
-            if isinstance(action, StartContainer) and pod.workload.boot_cost > 0:
-                self._boots.take(pod.id)
             if isinstance(action, WriteFiles):
                 action = await self._merged(pod, action)  # noqa: PLW2901 - the same change, made precise
             await self._apply(pod.tenant_id, action)
@@ -268,6 +269,10 @@ class Reconciler:
     def _forget(self, pod_id: str) -> None:
         self._boots.release(pod_id)
         self._addresses.pop(pod_id, None)
+
+
+def _boots(pod: PodInput, found: Plan) -> bool:
+    return pod.workload.boot_cost > 0 and any(isinstance(action, StartContainer) for action in found.actions)
 
 
 def _without_news(found: Plan) -> Plan:

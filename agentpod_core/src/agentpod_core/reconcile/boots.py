@@ -14,9 +14,12 @@ class Boots:
         """Say whether that pod may start now."""
         return pod_id in self._starting or len(self._starting) < self._slots
 
-    def take(self, pod_id: str) -> None:
-        """Take note that the pod starts."""
+    def take(self, pod_id: str) -> bool:
+        """Take a slot for that pod; False when none is free."""
+        if not self.has_slot(pod_id):
+            return False
         self._starting.add(pod_id)
+        return True
 
     def release(self, pod_id: str) -> None:
         """Take note that the pod has started, or given up."""

@@ -9,29 +9,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from typing import assert_never
 
 import msgspec
 
-from agentpod_core.errors import ConflictError, NotFoundError, PermanentError, TemporaryError
+from agentpod_core.errors import PermanentError, TemporaryError
 from agentpod_core.plugpoints.context import HostContext
 from agentpod_core.plugpoints.link import ExecResult
 from agentpod_core.plugpoints.runtimes import Progress, Runtime
-from agentpod_core.testing.fake_engine import LIVING, FakeContainer, FakeEngine, FakeVolume
-from agentpod_core.testing.fake_programs import Seen, run
-from agentpod_core.values import actions
+from agentpod_core.testing.fake_changes import Changes
+from agentpod_core.testing.fake_engine import LIVING, FakeContainer, FakeEngine
+from agentpod_core.testing.fake_programs import run
 from agentpod_core.values.actions import Action
-from agentpod_core.values.names import owner_labels
 from agentpod_core.values.recipes import ImageRecipe
-from agentpod_core.values.rendering import file_content, file_mode, secret_value
 from agentpod_core.values.workload import SecretRef
 from agentpod_core.values.world import (
     Container,
     ContainerState,
     EngineEvent,
-    Limits,
-    Protection,
-    SeenNetwork,
     SeenVolume,
     Usage,
     World,
@@ -48,6 +42,10 @@ class FakeRuntime(Runtime):
         self.instance = instance
         self.engine = engine or FakeEngine()
 
+    @property
+    def _ours(self) -> Changes:
+        return Changes(self.engine, self.instance)
+
     async def open(self, context: HostContext) -> None:
         """Take instance and clock from the host."""
         self.instance = context.instance
@@ -56,21 +54,22 @@ class FakeRuntime(Runtime):
     async def observe(self) -> World:
         """List everything of this instance."""
         await self._answer()
+        ours = self._ours
         return World(
-            containers=tuple(self._seen(one) for one in self.engine.containers.values() if self._is_ours(one.labels)),
+            containers=tuple(self._seen(one) for one in self.engine.containers.values() if ours.is_ours(one.labels)),
             volumes=tuple(
                 SeenVolume(name=name, labels=dict(one.labels))
                 for name, one in self.engine.volumes.items()
-                if self._is_ours(one.labels)
+                if ours.is_ours(one.labels)
             ),
-            networks=tuple(one for one in self.engine.networks.values() if self._is_ours(one.labels)),
+            networks=tuple(one for one in self.engine.networks.values() if ours.is_ours(one.labels)),
             protection=self.engine.protection,
         )
 
     async def inspect(self, name: str) -> Container | None:
         """Look deeply at one container."""
         await self._answer()
-        found = self._find(name)
+        found = self._ours.find(name)
         return self._seen(found, deep=True) if found else None
 
     async def has_image(self, image: str) -> bool:
@@ -82,7 +81,7 @@ class FakeRuntime(Runtime):
         """Make one change, or fail as the test asked."""
         await self._answer()
         end = self.engine.begin_apply(action)
-        self._change(action, material)
+        self._ours.make(action, material)
         end()
 
     async def watch(self) -> AsyncIterator[EngineEvent]:
@@ -102,7 +101,7 @@ class FakeRuntime(Runtime):
         """Yield the container's output; ``since`` is not looked at, as lines carry no time here."""
         del since
         await self._answer()
-        found = self._get(container)
+        found = self._ours.get(container)
         position = 0 if tail is None else max(0, len(found.output) - tail)
         while True:
             changed = found.changed
@@ -116,7 +115,7 @@ class FakeRuntime(Runtime):
     async def stats(self, container: str) -> Usage | None:
         """Give the engine's ``usage``; None when the container does not run."""
         await self._answer()
-        found = self._find(container)
+        found = self._ours.find(container)
         if found is None or found.state is not ContainerState.RUNNING:
             return None
         return msgspec.structs.replace(self.engine.usage, limit=found.limits.memory)
@@ -131,7 +130,7 @@ class FakeRuntime(Runtime):
     ) -> ExecResult:
         """Run one of the fake programs."""
         await self._answer()
-        found = self._get(container)
+        found = self._ours.get(container)
         if found.state is not ContainerState.RUNNING:
             raise TemporaryError("ContainerNotRunning", container=container)
         outcome = run(argv, self.engine.surroundings(found))
@@ -147,7 +146,7 @@ class FakeRuntime(Runtime):
     async def read(self, container: str, path: str, *, limit: int) -> bytes | None:
         """Read a file from one of the container's volumes."""
         await self._answer()
-        seen = self.engine.look(self._get(container), path)
+        seen = self.engine.look(self._ours.get(container), path)
         if seen is not None and len(seen.content) > limit:
             raise PermanentError("FileTooLarge", path=path, limit=limit)
         return seen.content if seen else None
@@ -163,155 +162,11 @@ class FakeRuntime(Runtime):
         await self._answer()
         return sorted(self.engine.images)
 
-    def _change(self, action: Action, material: Mapping[SecretRef, str]) -> None:  # noqa: C901, PLR0912 - one line each
-        match action:
-            case actions.CreateNetwork():
-                self._create_network(action)
-            case actions.RemoveNetwork():
-                self._remove_network(action)
-            case actions.ProtectHost():
-                self.engine.protection = Protection(active=True)
-            case actions.ObtainImage():
-                if action.image not in self.engine.images | self.engine.pullable:
-                    raise PermanentError("ImageNotFound", image=action.image)
-                self.engine.images.add(action.image)
-            case actions.CreateVolume():
-                volume = self.engine.volumes.setdefault(action.name, FakeVolume(dict(action.labels)))
-                if volume.labels != action.labels:
-                    raise ConflictError("NameTaken", name=action.name)
-            case actions.RemoveVolume():
-                self._remove_volume(action)
-            case actions.CreateContainer():
-                self._create_container(action, material)
-            case actions.WriteFiles():
-                self._write_files(action, material)
-            case actions.StartContainer():
-                self._start(self._get(action.container))
-            case actions.StopContainer():
-                self._stop(self._find(action.container))
-            case actions.UpdateLimits():
-                self._get(action.container).limits = action.limits
-            case actions.RemoveContainer():
-                found = self._find(action.container)
-                if found:
-                    self.engine.remove_by_hand(found.name)
-            case _:
-                assert_never(action)
-
-    def _create_network(self, action: actions.CreateNetwork) -> None:
-        there = self.engine.networks.get(action.name)
-        if there is not None:
-            if not self._is_ours(there.labels):
-                raise ConflictError("NameTaken", name=action.name)
-            if there.subnet != action.subnet:
-                raise ConflictError("ObjectDiffers", name=action.name)
-            return
-        if self.engine.overlaps(action.subnet):
-            raise ConflictError("SubnetTaken", subnet=action.subnet)
-        labels = owner_labels(self.instance, tenant=action.tenant)
-        self.engine.networks[action.name] = SeenNetwork(
-            id=self.engine.next_id(), name=action.name, subnet=action.subnet, labels=labels
-        )
-
-    def _remove_network(self, action: actions.RemoveNetwork) -> None:
-        there = self.engine.networks.get(action.name)
-        if there is None or not self._is_ours(there.labels):
-            return
-        if any(one.network == action.name and one.state in LIVING for one in self.engine.containers.values()):
-            raise TemporaryError("ObjectInUse", name=action.name)
-        del self.engine.networks[action.name]
-
-    def _remove_volume(self, action: actions.RemoveVolume) -> None:
-        there = self.engine.volumes.get(action.name)
-        if there is None or not self._is_ours(there.labels):
-            return
-        if any(action.name in one.volumes.values() for one in self.engine.containers.values()):
-            raise TemporaryError("ObjectInUse", name=action.name)
-        del self.engine.volumes[action.name]
-
-    def _create_container(self, action: actions.CreateContainer, material: Mapping[SecretRef, str]) -> None:
-        there = self.engine.containers.get(action.name)
-        if there is not None:
-            if not self._is_ours(there.labels):
-                raise ConflictError("NameTaken", name=action.name)
-            if there.labels.get("agentpod.spec-hash") != action.labels.get("agentpod.spec-hash"):
-                raise ConflictError("ObjectDiffers", name=action.name)
-            return
-        workload = action.workload
-        if workload.image not in self.engine.images:
-            raise PermanentError("ImageNotFound", image=workload.image)
-        if action.network not in self.engine.networks:
-            raise TemporaryError("NetworkMissing", name=action.network)
-        missing = [action.volumes[one.name] for one in workload.volumes]
-        if any(name not in self.engine.volumes for name in missing):
-            raise PermanentError("EngineRefused", message="no such volume")
-        self.engine.containers[action.name] = FakeContainer(
-            id=self.engine.next_id(),
-            name=action.name,
-            labels=dict(action.labels),
-            workload=workload,
-            volumes=dict(action.volumes),
-            network=action.network,
-            address=action.address,
-            hostname=action.hostname,
-            limits=Limits(memory=workload.resources.memory, cpus=workload.resources.cpus, pids=workload.resources.pids),
-            env={
-                name: secret_value(value, material) if isinstance(value, SecretRef) else value
-                for name, value in workload.env.items()
-            },
-            hosts=dict(action.hosts),
-        )
-
-    def _write_files(self, action: actions.WriteFiles, material: Mapping[SecretRef, str]) -> None:
-        container = self._get(action.container)
-        for file in action.files:
-            if file.once and self.engine.look(container, file.path) is not None:
-                continue
-            seen = Seen(file_content(file, material), file_mode(file), action.uid, action.gid)
-            try:
-                self.engine.put(container, file.path, seen)
-            except KeyError:
-                raise PermanentError("FileOutsideVolumes", path=file.path, where="one of the volumes") from None
-
-    def _start(self, container: FakeContainer) -> None:
-        if container.state is ContainerState.PAUSED:
-            container.state = ContainerState.RUNNING
-            self.engine.happened("unpause", container)
-        if container.state in LIVING:
-            return
-        if container.network not in self.engine.networks:
-            raise TemporaryError("NetworkMissing", name=container.network)
-        for other in self.engine.containers.values():
-            if other is not container and other.state in LIVING and other.address == container.address:
-                raise ConflictError("AddressTaken", address=container.address)
-        container.restarts = 0
-        self.engine.begin(container)
-
-    def _stop(self, container: FakeContainer | None) -> None:
-        if container is not None and container.state in LIVING:
-            container.end_wanted = True
-            self.engine.end(container, 143)
-
     async def _answer(self) -> None:
         # A real engine lets others run while it answers; a fake that never does would hide races.
         await asyncio.sleep(0)
         if not self.engine.reachable:
             raise TemporaryError("EngineUnreachable")
-
-    def _is_ours(self, labels: Mapping[str, str]) -> bool:
-        return labels.get("agentpod.instance") == self.instance
-
-    def _find(self, name: str) -> FakeContainer | None:
-        for one in self.engine.containers.values():
-            if name in {one.id, one.name} and self._is_ours(one.labels):
-                return one
-        return None
-
-    def _get(self, name: str) -> FakeContainer:
-        found = self._find(name)
-        if found is None:
-            raise NotFoundError("ContainerNotFound", container=name)
-        return found
 
     def _seen(self, container: FakeContainer, *, deep: bool = False) -> Container:
         has_address = container.state in LIVING

@@ -29,7 +29,7 @@ def run(arguments: Sequence[str], app: App | None = None) -> int:
         code = cli.main(args=list(arguments), prog_name="agentpod", standalone_mode=False, obj=app)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+        click.echo(error.format_message(), err=True)
         return Exit.USAGE
     except click.ClickException as error:
         error.show()

@@ -99,12 +99,12 @@ def yes_option(function: FuncT) -> FuncT:
     return click.option("-y", "--yes", is_flag=True, help="Do not ask.")(function)
 
 
-def wait_options(what: str) -> Callable[[FuncT], FuncT]:
+def wait_options(what: str, timeout: str = "5m") -> Callable[[FuncT], FuncT]:
     """Add ``--wait`` and ``--timeout``; ``what`` ends the sentence "Wait until …"."""
 
     def add(function: FuncT) -> FuncT:
         function = click.option(
-            "--timeout", type=SPAN, default="5m", show_default=True, help="Longest time to wait (90s, 5m, 1h)."
+            "--timeout", type=SPAN, default=timeout, show_default=True, help="Longest time to wait (90s, 5m, 1h)."
         )(function)
         return click.option("--wait/--no-wait", default=True, show_default=True, help=f"Wait until {what}.")(function)
 

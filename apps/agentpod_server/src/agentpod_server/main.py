@@ -23,7 +23,6 @@ from agentpod_server import settings as settings_module
 from agentpod_server import startup
 from agentpod_server.app import create_app
 from agentpod_server.embedded.daemons import Daemons
-from agentpod_server.embedded.postgres import EmbeddedPostgres
 from agentpod_server.settings import Settings
 from agentpod_server.state import Role, State, holder
 
@@ -114,10 +113,9 @@ async def _server(settings: Settings, state: State, *, with_controller: bool) ->
         )
         tasks = [asyncio.create_task(server.serve(sockets=[listening]), name="http")]
         if with_controller:
-            tasks.append(asyncio.create_task(assembly.controller.run(), name="controller"))
-            daemon = assembly.router.daemon()
-            if daemon is not None:
-                tasks.append(asyncio.create_task(assembly.daemons.keep(daemon), name=f"daemon {daemon.name}"))
+            tasks += _controlling(assembly)
+        if postgres := startup.embedded_postgres(settings, state):
+            tasks.append(asyncio.create_task(postgres.keep(), name="postgres"))
         _greet(assembly, port, password)
         if password is not None:
             state.first_password_shown()
@@ -130,12 +128,16 @@ async def _controller(settings: Settings, state: State) -> None:
     stop = _stop_signal()
     async with startup.assembled(settings, state, port=settings.port, should_exit=stop.is_set) as assembly:
         await startup.start_router(assembly, settings)
-        tasks = [asyncio.create_task(assembly.controller.run(), name="controller")]
-        daemon = assembly.router.daemon()
-        if daemon is not None:
-            tasks.append(asyncio.create_task(assembly.daemons.keep(daemon), name=f"daemon {daemon.name}"))
+        tasks = _controlling(assembly)
         await _until_stopped(stop, tasks)
         await _end(tasks)
+
+
+def _controlling(assembly: startup.Assembly) -> list[asyncio.Task[None]]:
+    tasks = [asyncio.create_task(assembly.controller.run(), name="controller")]
+    if daemon := assembly.router.daemon():
+        tasks.append(asyncio.create_task(assembly.daemons.keep(daemon), name=f"daemon {daemon.name}"))
+    return tasks
 
 
 async def _until_stopped(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
@@ -170,7 +172,7 @@ async def _down(settings: Settings, state: State) -> int:
     for name in daemons.names():
         if name != "postgres" and await daemons.stop(name):
             sys.stdout.write(f"stopped {name}\n")
-    if settings.database_url is None and await EmbeddedPostgres(state, port=settings.database_port).stop():
+    if (postgres := startup.embedded_postgres(settings, state)) and await postgres.stop():
         sys.stdout.write("stopped postgres\n")
     sys.stdout.write("AgentPod is down; the pods go on\n")
     return 0

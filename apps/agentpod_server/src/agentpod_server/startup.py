@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from agentpod_core import AgentAdapter, Clock, Endpoint, File, NotFoundError, PermanentError, PluginError, Route, Router
 from agentpod_core.controller import Controller, Pace, Parts
-from agentpod_core.host import Host
+from agentpod_core.host import KINDS, Host
 from agentpod_core.plan import Timings
 from agentpod_server import app, host_routes
 from agentpod_server.clock import SystemClock
@@ -61,17 +61,22 @@ def version() -> str:
     return metadata.version("agentpod-server")
 
 
+def embedded_postgres(settings: Settings, state: State) -> EmbeddedPostgres | None:
+    """Give the embedded database; None where the settings name another."""
+    return EmbeddedPostgres(state, port=settings.database_port) if settings.database_url is None else None
+
+
 async def open_database(settings: Settings, state: State) -> bootstrap.Access:
     """Bring the database up to date, starting the embedded one where none is named; gives the URLs of its roles.
 
     Raises:
         AgentPodError: what is wrong with it.
     """
-    if settings.database_url is None:
-        access = await EmbeddedPostgres(state, port=settings.database_port).start()
+    if postgres := embedded_postgres(settings, state):
+        access = await postgres.start()
         admin, wanted = access.superuser, bootstrap.Access(owner_dsn=access.owner, app_dsn=access.app)
     else:
-        admin = settings.database_url
+        admin = settings.database_url or ""
         wanted = bootstrap.access_beside(
             admin, owner_password=state.kept("database-owner"), app_password=state.kept("database-app")
         )
@@ -208,6 +213,8 @@ async def _open_host(host: Host, settings: Settings, state: State, clock: Clock)
     )
     for error in errors:
         _log.warning("plugin: %s", error)
+    for problem in settings.unclaimed({kind.name: host.names(kind.name) for kind in KINDS}):
+        _log.warning("setting %s %s", problem.path, problem.message)
 
 
 def _plugin_folder(state: State) -> Path:

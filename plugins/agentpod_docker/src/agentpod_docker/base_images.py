@@ -16,6 +16,8 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+from msgspec import Struct
+
 from agentpod_core import PermanentError, Progress
 from agentpod_docker.engine import Engine, Refused
 from agentpod_docker.images import has_image, pull
@@ -39,13 +41,20 @@ _LEFT_OUT = (
 )
 
 
+class Patience(Struct, frozen=True, kw_only=True):
+    """How long a registry may take, in seconds: for its first word, and for all of an image."""
+
+    answer: float
+    pull: float
+
+
 async def base_image(
     engine: Engine,
     packages: Sequence[str],
     progress: Progress,
     *,
     folder: Path,
-    timeout: float,  # noqa: ASYNC109 - how long a registry may take to answer, not how long this may
+    patience: Patience,
 ) -> str:
     """Give the tag of a base image with those packages, making it where it is missing.
 
@@ -57,12 +66,16 @@ async def base_image(
     if await has_image(engine, image):
         progress(f"{image} is there")
         return image
-    if await has_image(engine, READY_MADE) or await pull(engine, READY_MADE, timeout):
+    if await has_image(engine, READY_MADE) or await _pull(engine, patience):
         progress(f"adding packages to {READY_MADE}")
         if await _extend(engine, image, wanted, progress):
             return image
     await _bootstrap(engine, image, wanted, progress, folder)
     return image
+
+
+async def _pull(engine: Engine, patience: Patience) -> bool:
+    return await pull(engine, READY_MADE, patience.pull, answer_within=patience.answer)
 
 
 def base_tag(packages: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from agentpod_core import ImageRecipe, PermanentError, Progress
-from agentpod_docker.base_images import base_image
+from agentpod_docker.base_images import Patience, base_image
 from agentpod_docker.engine import Engine, Refused
 from agentpod_docker.images import RECIPE, labels_of
 from agentpod_docker.streams import json_lines
@@ -20,7 +20,7 @@ _UID = 1000
 _TAIL = 5
 
 
-async def build(engine: Engine, recipe: ImageRecipe, progress: Progress, *, folder: Path, base_timeout: float) -> None:
+async def build(engine: Engine, recipe: ImageRecipe, progress: Progress, *, folder: Path, patience: Patience) -> None:
     """Build the image, unless there is one of this very recipe.
 
     Raises:
@@ -30,7 +30,7 @@ async def build(engine: Engine, recipe: ImageRecipe, progress: Progress, *, fold
     if (await labels_of(engine, recipe.image) or {}).get(RECIPE) == wanted:
         progress(f"{recipe.image} is up to date")
         return
-    base = await base_image(engine, recipe.packages, progress, folder=folder, timeout=base_timeout)
+    base = await base_image(engine, recipe.packages, progress, folder=folder, patience=patience)
     progress(f"building {recipe.image}")
     await run_build(engine, recipe.image, context(recipe, base, wanted), progress, network="none")
     progress(f"built {recipe.image}")

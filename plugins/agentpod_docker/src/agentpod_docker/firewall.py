@@ -117,6 +117,13 @@ def _resolver_file() -> str:
     return RESOLVERS.read_text() if RESOLVERS.exists() else ""
 
 
+async def protected_instances() -> list[str]:
+    """List the instances that have a chain here."""
+    program, listing = await _find()
+    prefix = f"-N {chain('')}"
+    return [line.removeprefix(prefix).lower() for line in listing if program and line.startswith(prefix)]
+
+
 def _unhooking(instance: str, listing: Sequence[str]) -> list[str]:
     return [hook(instance).replace("-A", "-D", 1)] * list(listing).count(hook(instance))
 

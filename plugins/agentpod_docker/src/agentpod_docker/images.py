@@ -39,17 +39,23 @@ async def obtain(engine: Engine, image: str, seconds: float) -> None:
         raise PermanentError("ImageNotFound", image=image)
 
 
-async def pull(engine: Engine, image: str, seconds: float) -> bool:
-    """Try to pull an image in that time; say whether it worked."""
+async def pull(engine: Engine, image: str, seconds: float, *, answer_within: float | None = None) -> bool:
+    """Try to pull an image in that time; say whether it worked.
+
+    ``answer_within`` is how long the registry may take to say its first word.
+    """
     name, _, tag = image.partition("@") if "@" in image else _tagged(image)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
     try:
         async with (
-            asyncio.timeout(seconds),
+            asyncio.timeout(seconds if answer_within is None else min(seconds, answer_within)) as limit,
             engine.stream("POST", "images/create", params={"fromImage": name, "tag": tag}) as response,
         ):
             async for line in json_lines(response):
                 if "error" in line:
                     return False
+                limit.reschedule(end)
     except (Refused, TimeoutError):
         return False
     return True

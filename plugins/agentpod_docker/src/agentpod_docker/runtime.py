@@ -42,6 +42,7 @@ from agentpod_core import (
     WriteFiles,
 )
 from agentpod_docker import build, commands, containers, firewall, images, networks, streams, volumes
+from agentpod_docker.base_images import Patience
 from agentpod_docker.engine import Engine, Refused, filters
 from agentpod_docker.files import write_files
 from agentpod_docker.making import shown
@@ -178,9 +179,8 @@ class DockerRuntime(Runtime):
     async def build(self, recipe: ImageRecipe, progress: Progress) -> None:
         """Build an image; quick where nothing changed."""
         with _in_our_words():
-            await build.build(
-                self._engine, recipe, progress, folder=self._folder, base_timeout=self._settings.base_timeout
-            )
+            patience = Patience(answer=self._settings.base_timeout, pull=self._settings.pull_timeout)
+            await build.build(self._engine, recipe, progress, folder=self._folder, patience=patience)
 
     async def images(self) -> list[str]:
         """List the images that were built here or that our containers run."""

@@ -34,7 +34,7 @@ async def sweep(url: str, instance: str | None, *, with_volumes: bool) -> list[s
     finally:
         await engine.close()
     if engine.is_local:
-        for one in sorted({raw["Labels"][INSTANCE] for raw in (*boxes, *bridges)} | ({instance} - {None})):
+        for one in [instance] if instance else await firewall.protected_instances():
             await firewall.unprotect(one)
     return gone
 

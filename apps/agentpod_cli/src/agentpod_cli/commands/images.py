@@ -26,7 +26,7 @@ def image() -> None:
 
 @image.command()
 @click.argument("adapter", metavar="ADAPTER", shell_complete=complete_adapters)
-@wait_options("the image is built")
+@wait_options("the image is built", timeout="30m")
 @output_option
 @server_options
 @pass_app
@@ -35,7 +35,7 @@ def build(app: App, adapter: str, wait: bool, timeout: float, output: Output) ->
 
     Examples:
       agentpod image build echo
-      agentpod image build openclaw --timeout 30m
+      agentpod image build openclaw --timeout 1h
     """
     with steps(app) as shown:
         waiter = Waiter(app.client, app.texts, shown, timeout=timeout)

@@ -26,9 +26,8 @@ _PASS_ON: dict[str, Any] = {"ignore_unknown_options": True, "allow_interspersed_
 def up(app: App, arguments: tuple[str, ...]) -> None:
     """Start the platform on this machine and stay in the foreground.
 
-    Ctrl-C stops the server; pods and their routes stay until "agentpod down". Run again while it
-    runs, it says where, and changes nothing. Settings are AGENTPOD_* variables or lines of
-    agentpod.toml in the state folder.
+    Ctrl-C stops the server; pods and their routes stay until "agentpod down". Settings are
+    AGENTPOD_* variables or lines of agentpod.toml in the state folder.
 
     Examples:
       agentpod up
@@ -70,7 +69,7 @@ def migrate(app: App, arguments: tuple[str, ...]) -> None:
       agentpod db migrate
       AGENTPOD_DATABASE_URL=postgresql://… agentpod db migrate
     """
-    _become_server(app, "db", "migrate", *arguments)
+    _become_server(app, "migrate", *arguments)
 
 
 @click.command(cls=Verb)

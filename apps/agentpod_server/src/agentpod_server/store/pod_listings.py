@@ -29,7 +29,7 @@ async def listing(  # noqa: PLR0913 - as many as there are filters
     if tenant is not None:
         where.add("p.tenant = ?", tenant)
     if phase is not None:
-        where.add("s.phase = ?", phase.value)
+        where.add("exists (select 1 from pod_status s where s.pod_id = p.id and s.phase = ?)", phase.value)
     if adapter is not None:
         where.add("p.adapter = ?", adapter)
     if wanted is not None:
@@ -39,7 +39,8 @@ async def listing(  # noqa: PLR0913 - as many as there are filters
     if after is not None:
         where.add("(p.tenant, p.name) > (?, ?)", after[0], after[1])
     size = where.number(rows.page_size(limit) + 1)
-    found = await transaction.fetch(f"{rows.POD} {where.sql} order by p.tenant, p.name limit {size}", *where.args)
+    selection = f"select p.* from pods p {where.sql} order by p.tenant, p.name limit {size}"
+    found = await transaction.fetch(f"{rows.pods_among(selection)} order by p.tenant, p.name", *where.args)
     return rows.page([rows.pod(row) for row in found], limit, lambda one: (one.tenant, one.name))
 
 

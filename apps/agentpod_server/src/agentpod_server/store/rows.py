@@ -29,8 +29,7 @@ _POD_COLUMNS = """
            c.spec, s.status, s.updated_at as status_at, w.secrets, w.credential
 """
 
-_POD_TABLES = """
-    from pods p
+_POD_JOINS = """
     join tenants t on t.id = p.tenant_id
     join address_leases l on l.tenant_id = p.tenant_id and l.node = p.node
     join pod_configs c on c.pod_id = p.id and c.generation = p.generation
@@ -38,8 +37,13 @@ _POD_TABLES = """
     join pod_status s on s.pod_id = p.id
 """
 
-POD = _POD_COLUMNS + _POD_TABLES
-POD_WITH_ENGINE_PART = _POD_COLUMNS + ", w.workload, s.record" + _POD_TABLES
+POD = f"{_POD_COLUMNS} from pods p {_POD_JOINS}"
+POD_WITH_ENGINE_PART = f"{_POD_COLUMNS}, w.workload, s.record from pods p {_POD_JOINS}"
+
+
+def pods_among(selection: str) -> str:
+    """Give the query for the pods that a query of ``pods`` selects, so that a page joins its own rows only."""
+    return f"{_POD_COLUMNS} from ({selection}) p {_POD_JOINS}"
 
 
 def text(value: Any) -> str:

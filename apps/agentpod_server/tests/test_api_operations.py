@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from agentpod_core import PermanentError
+
+from agentpod_server.api.testing import IMAGE
+from agentpod_server.records import OperationStatus, Scope
+from agentpod_server.services import OperationRunner
+from agentpod_server.store import operations
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def ended(api, location: str) -> dict:
+    """Wait until an operation is over."""
+    async with asyncio.timeout(10):
+        while True:
+            body = (await api.get(location)).json()
+            if body["status"] in {"succeeded", "failed"}:
+                return body
+            await asyncio.sleep(0.02)
+
+
+async def test_an_image_is_built_as_an_operation(api, rig):
+    """Asking for an image answers 202 with the operation, which ends, and the image is there."""
+    rig.engine.fake.engine.images.clear()
+    answer = await api.post("/api/v1/images", json={"adapter": "talker"})
+    assert answer.status_code == 202, answer.text
+    done = await ended(api, answer.headers["location"])
+    assert (done["status"], done["kind"], done["target"], done["error"]) == ("succeeded", "image-build", IMAGE, None)
+    assert done["created_by"] == "token:admin"
+    images = (await api.get("/api/v1/images")).json()["items"]
+    assert {"name": IMAGE, "adapters": ["talker"]} in images
+    assert "resync" in rig.engine.nudged
+    events = (await api.get("/api/v1/events")).json()["items"]
+    assert events[-1]["reason"] == "OperationSucceeded"
+
+
+async def test_an_image_that_is_being_built_is_not_built_twice(api, rig):
+    """A second request answers the operation that is on its way."""
+    rig.engine.leads = None
+    first = await api.post("/api/v1/images", json={"adapter": "talker"})
+    again = await api.post("/api/v1/images", json={"adapter": "talker"})
+    assert again.json()["id"] == first.json()["id"]
+    assert first.json()["status"] == "pending"
+    assert [one["id"] for one in (await api.get("/api/v1/operations?status=pending")).json()["items"]] == [
+        first.json()["id"]
+    ]
+
+
+async def test_an_image_of_an_unknown_adapter_is_not_found(api):
+    """Building for an adapter that nobody offers answers 404."""
+    answer = await api.post("/api/v1/images", json={"adapter": "nothing"})
+    assert (answer.status_code, answer.json()["reason"]) == (404, "UnknownAdapter")
+
+
+async def test_a_build_that_fails_says_why(api, rig, monkeypatch):
+    """The reason of a failed operation is told with text and repair, and an event."""
+
+    async def refused(*_):
+        raise PermanentError("EngineRefused", problem="no space left")
+
+    monkeypatch.setattr(rig.engine.fake, "build", refused)
+    answer = await api.post("/api/v1/images", json={"adapter": "talker"})
+    done = await ended(api, answer.headers["location"])
+    assert (done["status"], done["error"]["reason"]) == ("failed", "EngineRefused")
+    assert done["error"]["message"]
+    assert (await api.get("/api/v1/events")).json()["items"][-1]["severity"] == "error"
+
+
+async def test_progress_is_told_while_the_work_goes_on(api, rig, monkeypatch):
+    """The last line that the engine said can be read before the work is done."""
+    go_on = asyncio.Event()
+
+    async def slow(recipe, progress):
+        progress("step 1 of 2")
+        await go_on.wait()
+
+    monkeypatch.setattr(rig.engine.fake, "build", slow)
+    answer = await api.post("/api/v1/images", json={"adapter": "talker"})
+    async with asyncio.timeout(10):
+        while (await api.get(answer.headers["location"])).json()["progress"]["line"] != "step 1 of 2":
+            await asyncio.sleep(0.02)
+    go_on.set()
+    assert (await ended(api, answer.headers["location"]))["status"] == "succeeded"
+
+
+async def test_an_operation_is_taken_up_by_the_next_leader(rig):
+    """What was running when a leader went is done again by the next one, once."""
+    rig.engine.leads = None
+    async with rig.database.transaction(Scope(actor="test")):
+        made = await operations.create("say", "hello")
+        await operations.claim(1)
+    done: list[str] = []
+
+    async def say(operation, report):
+        report("saying it", 50.0)
+        done.append(operation.target)
+        return {"said": True}
+
+    class Leader:
+        epoch = 2
+
+    runner = OperationRunner(rig.database, Leader(), {"say": say})
+    running = asyncio.create_task(runner.run())
+    async with asyncio.timeout(10):
+        while (await rig.services.operations.get(Scope(), made.id)).status is not OperationStatus.SUCCEEDED:
+            await asyncio.sleep(0.02)
+    running.cancel()
+    assert done == ["hello"]
+    assert (await rig.services.operations.get(Scope(), made.id)).result == {"said": True}
+
+
+async def test_an_operation_whose_kind_nobody_knows_fails_and_others_go_on(rig):
+    """An unknown kind ends as failed with its reason; so does work that breaks."""
+    rig.engine.leads = None
+    async with rig.database.transaction(Scope(actor="test")):
+        unknown = await operations.create("dance", "x")
+        broken = await operations.create("break", "x")
+
+    async def breaks(operation, report):
+        raise ZeroDivisionError
+
+    class Leader:
+        epoch = 3
+
+    running = asyncio.create_task(OperationRunner(rig.database, Leader(), {"break": breaks}).run())
+    async with asyncio.timeout(10):
+        while (await rig.services.operations.get(Scope(), broken.id)).status is not OperationStatus.FAILED:
+            await asyncio.sleep(0.02)
+    running.cancel()
+    found = [(await rig.services.operations.get(Scope(), one.id)).error.reason for one in (unknown, broken)]
+    assert found == ["UnknownOperation", "OperationBroke"]
+
+
+async def test_a_leader_that_lost_the_lead_leaves_its_work_to_the_next(rig):
+    """When the epoch is gone the work is cancelled and stays running, for the next leader to take."""
+    rig.engine.leads = None
+    async with rig.database.transaction(Scope(actor="test")):
+        made = await operations.create("wait", "x")
+    cancelled = asyncio.Event()
+
+    async def waits(operation, report):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    class Leader:
+        epoch: int | None = 4
+
+    leader = Leader()
+    running = asyncio.create_task(OperationRunner(rig.database, leader, {"wait": waits}).run())
+    async with asyncio.timeout(10):
+        while (await rig.services.operations.get(Scope(), made.id)).status is not OperationStatus.RUNNING:
+            await asyncio.sleep(0.02)
+        leader.epoch = None
+        await cancelled.wait()
+    running.cancel()
+    assert (await rig.services.operations.get(Scope(), made.id)).status is OperationStatus.RUNNING
+
+
+async def test_operations_are_listed_newest_first_and_by_kind(api, rig):
+    """The listing goes on by cursor and filters by kind."""
+    rig.engine.leads = None
+    async with rig.database.transaction(Scope(actor="test")):
+        for target in ("a", "b", "c"):
+            await operations.create("dance", target)
+    first = (await api.get("/api/v1/operations", params={"kind": "dance", "limit": 2})).json()
+    assert [one["target"] for one in first["items"]] == ["c", "b"]
+    rest = (await api.get("/api/v1/operations", params={"kind": "dance", "cursor": first["next"]})).json()
+    assert [one["target"] for one in rest["items"]] == ["a"]
+    assert (await api.get("/api/v1/operations", params={"status": "happy"})).status_code == 400
+
+
+async def test_an_unknown_operation_is_not_found(api):
+    """An id that is none, or of nothing, answers 404."""
+    for operation in ("nothing", "01890000-0000-7000-8000-000000000000"):
+        answer = await api.get(f"/api/v1/operations/{operation}")
+        assert (answer.status_code, answer.json()["reason"]) == (404, "OperationNotFound")
+
+
+async def test_adapters_are_described(api):
+    """An adapter is listed with its sizes, its plugin and its image, and unknown ones are not found."""
+    items = (await api.get("/api/v1/adapters")).json()["items"]
+    assert [one["id"] for one in items] == ["talker"]
+    assert items[0] == (await api.get("/api/v1/adapters/talker")).json()
+    assert [one["name"] for one in items[0]["sizes"]] == ["default", "large"]
+    assert (items[0]["image"], items[0]["buildable"]) == (IMAGE, True)
+    assert items[0]["plugin"]
+    assert (await api.get("/api/v1/adapters/nothing")).json()["reason"] == "UnknownAdapter"
+
+
+async def test_an_adapters_schema_marks_its_secrets(api):
+    """The schema is JSON Schema 2020-12 with titles and marks for secrets."""
+    answer = await api.get("/api/v1/adapters/talker/schema")
+    assert answer.headers["content-type"].startswith("application/schema+json")
+    schema = answer.json()
+    assert schema["$schema"].endswith("2020-12/schema")
+    assert schema["properties"]["api_key"]["x-agentpod-secret"] is True
+    assert schema["properties"]["repeat"]["maximum"] == 9
+    assert schema["additionalProperties"] is False
+
+
+async def test_plugins_are_listed_with_what_they_offer(api):
+    """Every plugin is listed with its offers by kind, and whether it was loaded."""
+    items = (await api.get("/api/v1/plugins")).json()["items"]
+    assert items[0]["offers"] == {"agent": ["talker"], "probe": ["always"]}
+    assert (items[0]["loaded"], items[0]["error"]) == (True, None)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+from agentpod_core import TemporaryError
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_living_process_says_so_to_everybody(rig):
+    """/healthz answers without a token."""
+    async with rig.client() as client:
+        answer = await client.get("/healthz")
+    assert (answer.status_code, answer.text) == (200, "ok\n")
+
+
+async def test_readiness_is_told_part_by_part(rig, monkeypatch):
+    """/readyz answers 200 when all parts work and 503 naming the one that does not."""
+    async with rig.client() as client:
+        answer = await client.get("/readyz")
+        assert (answer.status_code, answer.json()) == (200, {"ready": True, "checks": {"database": "ok"}})
+
+        def unreachable(*_):
+            raise TemporaryError("StoreUnreachable")
+
+        monkeypatch.setattr(rig.database, "transaction", unreachable)
+        answer = await client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {"ready": False, "checks": {"database": "StoreUnreachable"}}
+
+
+async def test_metrics_are_for_this_machine_and_for_tokens(rig):
+    """/metrics answers loopback, and through the proxy only whoever has a token."""
+    async with rig.client() as client:
+        assert (await client.get("/metrics")).text == "agentpod_up 1\n"
+        through = {"X-Forwarded-For": "203.0.113.5"}
+        assert (await client.get("/metrics", headers=through)).status_code == 401
+        bearer = through | {"Authorization": f"Bearer {rig.token}"}
+        assert (await client.get("/metrics", headers=bearer)).status_code == 200
+
+
+async def test_the_version_names_server_and_instance(api, rig):
+    """/version says which server this is."""
+    assert (await api.get("/api/v1/version")).json() == {"version": "0.0.0", "api": "v1", "instance": "testapi2"}
+
+
+async def test_the_api_is_described_without_a_token(rig):
+    """The OpenAPI document is open, complete, and says what errors look like."""
+    async with rig.client() as client:
+        answer = await client.get("/schema/openapi.json")
+    document = answer.json()
+    assert document["openapi"].startswith("3.1")
+    assert {"/api/v1/tenants", "/api/v1/tenants/{tenant}/pods/{pod}/logs", "/api/v1/events"} <= set(document["paths"])
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            problem = operation["responses"]["default"]["content"]["application/problem+json"]
+            assert problem["schema"]["$ref"].endswith("/ProblemView"), (path, method)
+            assert operation["summary"], (path, method)
+    schemas = document["components"]["schemas"]
+    body = document["paths"]["/api/v1/tenants"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert schemas[body["$ref"].rpartition("/")[2]]["additionalProperties"] is False
+    assert "ProblemView" in schemas
+    assert "ProblemItemView" in schemas
+
+
+async def test_every_reference_of_the_document_leads_somewhere(rig):
+    """No `$ref` of the document is broken."""
+    import json
+    import re
+
+    async with rig.client() as client:
+        text = (await client.get("/schema/openapi.json")).text
+    schemas = json.loads(text)["components"]["schemas"]
+    for name in re.findall(r'"\$ref":\s*"#/components/schemas/([^"]+)"', text):
+        assert name in schemas
+
+
+async def test_the_page_of_the_api_needs_nothing_from_elsewhere(rig):
+    """The page and all that it names come from this server, under a policy that forbids anything else."""
+    import re
+
+    async with rig.client() as client:
+        page = await client.get("/schema")
+        assert page.headers["content-type"].startswith("text/html")
+        assert "script-src 'self'" in page.headers["content-security-policy"]
+        assert "unsafe-inline" not in page.headers["content-security-policy"].partition("script-src")[2].partition(";")[0]
+        addresses = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+        assert not [one for one in addresses if "//" in one]
+        for address in addresses:
+            if address.startswith("/"):
+                assert (await client.get(address)).status_code == 200, address
+        outside = await client.get("/schema-assets/../shapes.py")
+        assert outside.status_code == 404
