@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from litestar import Litestar, get, post
 
+from agentpod_core import ConfigError
 from agentpod_server.api import auth
 from agentpod_server.api.auth import SESSION_COOKIE
 from agentpod_server.api.testing import PASSWORD, Rig
 from agentpod_server.app import create_app
-from agentpod_server.records import Role
+from agentpod_server.records import Role, Scope
+from agentpod_server.services.identity import csrf_token
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -244,6 +246,7 @@ async def test_a_page_of_the_dashboard_takes_sessions_and_no_tokens(rig: Rig):
         state=create_app(rig.parts).state,
         exception_handlers=create_app(rig.parts).exception_handlers,
         openapi_config=None,
+        logging_config=None,
     )
     home = rig.url
     try:
@@ -255,7 +258,7 @@ async def test_a_page_of_the_dashboard_takes_sessions_and_no_tokens(rig: Rig):
                 client.cookies.set(SESSION_COOKIE, session.raw_id)
                 assert (await client.get("/page")).status_code == 200
                 assert (await client.post("/page")).status_code == 403
-                csrf = auth.csrf_token(session.raw_id)
+                csrf = csrf_token(session.raw_id)
                 assert (await client.post("/page", headers={"X-CSRF-Token": csrf})).status_code == 200
                 assert (await client.post("/page", data={"_csrf": csrf})).status_code == 200
     finally:
@@ -265,10 +268,6 @@ async def test_a_page_of_the_dashboard_takes_sessions_and_no_tokens(rig: Rig):
 async def test_the_password_of_a_user_is_changed_and_ends_sessions(rig):
     """A new password ends the sessions that the old one began; a short one is refused."""
     session = await rig.services.identity.login("admin", PASSWORD, address="", request_id="")
-    from agentpod_core import ConfigError
-
-    from agentpod_server.records import Scope
-
     with pytest.raises(ConfigError):
         await rig.services.identity.set_password(Scope(), "admin", "short")
     await rig.services.identity.set_password(Scope(), "admin", "a much better one")

@@ -4,11 +4,11 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
+
 from agentpod_core import CreateContainer, CreateNetwork, CreateVolume, StartContainer
 from agentpod_core.observed import Probed
 from agentpod_core.values.names import container_name, network_name, owner_labels, volume_name
 from agentpod_core.values.reports import ProbeResult
-
 from agentpod_server.api.testing import IMAGE, INSTANCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -3,9 +3,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from agentpod_core import PermanentError
 
-from agentpod_server.api.testing import IMAGE
+from agentpod_core import PermanentError
+from agentpod_server.api.testing import IMAGE, eventually
 from agentpod_server.records import OperationStatus, Scope
 from agentpod_server.services import OperationRunner
 from agentpod_server.store import operations
@@ -15,12 +15,21 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 async def ended(api, location: str) -> dict:
     """Wait until an operation is over."""
-    async with asyncio.timeout(10):
-        while True:
-            body = (await api.get(location)).json()
-            if body["status"] in {"succeeded", "failed"}:
-                return body
-            await asyncio.sleep(0.02)
+
+    async def is_over() -> bool:
+        return (await api.get(location)).json()["status"] in {"succeeded", "failed"}
+
+    await eventually(is_over)
+    return (await api.get(location)).json()
+
+
+async def reaches(rig, operation_id: str, status: OperationStatus) -> None:
+    """Wait until an operation has that status."""
+
+    async def is_there() -> bool:
+        return (await rig.services.operations.get(Scope(), operation_id)).status is status
+
+    await eventually(is_there)
 
 
 async def test_an_image_is_built_as_an_operation(api, rig):
@@ -80,9 +89,11 @@ async def test_progress_is_told_while_the_work_goes_on(api, rig, monkeypatch):
 
     monkeypatch.setattr(rig.engine.fake, "build", slow)
     answer = await api.post("/api/v1/images", json={"adapter": "talker"})
-    async with asyncio.timeout(10):
-        while (await api.get(answer.headers["location"])).json()["progress"]["line"] != "step 1 of 2":
-            await asyncio.sleep(0.02)
+
+    async def is_told() -> bool:
+        return (await api.get(answer.headers["location"])).json()["progress"]["line"] == "step 1 of 2"
+
+    await eventually(is_told)
     go_on.set()
     assert (await ended(api, answer.headers["location"]))["status"] == "succeeded"
 
@@ -105,9 +116,7 @@ async def test_an_operation_is_taken_up_by_the_next_leader(rig):
 
     runner = OperationRunner(rig.database, Leader(), {"say": say})
     running = asyncio.create_task(runner.run())
-    async with asyncio.timeout(10):
-        while (await rig.services.operations.get(Scope(), made.id)).status is not OperationStatus.SUCCEEDED:
-            await asyncio.sleep(0.02)
+    await reaches(rig, made.id, OperationStatus.SUCCEEDED)
     running.cancel()
     assert done == ["hello"]
     assert (await rig.services.operations.get(Scope(), made.id)).result == {"said": True}
@@ -127,9 +136,7 @@ async def test_an_operation_whose_kind_nobody_knows_fails_and_others_go_on(rig):
         epoch = 3
 
     running = asyncio.create_task(OperationRunner(rig.database, Leader(), {"break": breaks}).run())
-    async with asyncio.timeout(10):
-        while (await rig.services.operations.get(Scope(), broken.id)).status is not OperationStatus.FAILED:
-            await asyncio.sleep(0.02)
+    await reaches(rig, broken.id, OperationStatus.FAILED)
     running.cancel()
     found = [(await rig.services.operations.get(Scope(), one.id)).error.reason for one in (unknown, broken)]
     assert found == ["UnknownOperation", "OperationBroke"]
@@ -153,11 +160,9 @@ async def test_a_leader_that_lost_the_lead_leaves_its_work_to_the_next(rig):
 
     leader = Leader()
     running = asyncio.create_task(OperationRunner(rig.database, leader, {"wait": waits}).run())
-    async with asyncio.timeout(10):
-        while (await rig.services.operations.get(Scope(), made.id)).status is not OperationStatus.RUNNING:
-            await asyncio.sleep(0.02)
-        leader.epoch = None
-        await cancelled.wait()
+    await reaches(rig, made.id, OperationStatus.RUNNING)
+    leader.epoch = None
+    await asyncio.wait_for(cancelled.wait(), 10)
     running.cancel()
     assert (await rig.services.operations.get(Scope(), made.id)).status is OperationStatus.RUNNING
 

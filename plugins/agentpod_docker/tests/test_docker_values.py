@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import tarfile
 from datetime import UTC, datetime
 
 import pytest
@@ -22,7 +23,7 @@ from agentpod_core import (
 )
 from agentpod_docker import firewall
 from agentpod_docker.base_images import base_tag
-from agentpod_docker.build import context, dockerfile, recipe_hash
+from agentpod_docker.build import dockerfile, recipe_hash, write_context
 from agentpod_docker.engine import Refused, _api_version
 from agentpod_docker.making import container_body, granted_cpus, update_body
 from agentpod_docker.networks import route_in_the_way
@@ -190,7 +191,7 @@ async def test_frames_survive_any_cut():
     assert [frame async for frame in frames(Response())] == [(1, b"out\n"), (2, b"err\n")]
 
 
-def test_a_recipe_becomes_a_build():
+def test_a_recipe_becomes_a_build(tmp_path):
     """Files come in one archive, steps are run as root in order, and quoting survives whatever a value holds."""
     recipe = ImageRecipe(
         image="x:1",
@@ -206,7 +207,11 @@ def test_a_recipe_becomes_a_build():
     assert 'ENV E="a\\"b\\$c\\\\"' in text
     assert text.index("ADD files.tar /") < text.index("USER 1000:1000")
     assert 'CMD ["run", "it"]' in text
-    assert b"#!/bin/sh" in context(recipe, "base:1", "hash")
+    write_context(tmp_path / "context.tar", recipe, text, ())
+    with tarfile.open(tmp_path / "context.tar") as archive:
+        assert archive.getnames() == ["Dockerfile", "files.tar"]
+        with tarfile.open(fileobj=archive.extractfile("files.tar")) as files:
+            assert {one.name: one.mode for one in files} == {"opt/a": 0o644, "opt/b": 0o755}
 
 
 def test_hashes_follow_from_what_they_stand_for():

@@ -107,10 +107,7 @@ class Reconciler:
             container = next((one for one in observed.containers if one.name == desired.container), None)
             found = self._plan(desired, observed, record, before)
             if found.is_gone:
-                gone = Happening(kind="pod", reason="Deleted", params={"pod": pod.name})
-                await self._parts.store.forget_pod(self._fence.epoch, pod.id, (gone,))
-                self._forget(pod_id)
-                return Pass(pod=None, tenant_id=pod.tenant_id)
+                return await self._gone(pod)
             if not found.actions:
                 if found.status.phase not in BOOTING:
                     self._boots.release(pod_id)
@@ -124,17 +121,27 @@ class Reconciler:
             try:
                 await self._apply_all(pod, found.actions)
             except AgentPodError as error:
-                if isinstance(error, ConflictError) and error.reason == "NotLeader":
-                    raise
-                self._boots.release(pod_id)
+                failed = await self._failed(pod, found, error)
                 self._networks.discard(desired.network)
-                failed = applied_badly(found, error, self._parts.clock.now(), self._parts.timings)
-                if pod.status.reason == failed.status.reason:
-                    failed = _without_news(failed)
-                await self._save(pod, failed, failed.record)
                 return Pass(pod=pod, status=failed.status, container=container, wake_at=failed.wake_at)
             before, record = found.status, found.record
         return Pass(pod=pod, status=before, container=container, wake_at=self._parts.clock.now())
+
+    async def _gone(self, pod: PodInput) -> Pass:
+        gone = Happening(kind="pod", reason="Deleted", params={"pod": pod.name})
+        await self._parts.store.forget_pod(self._fence.epoch, pod.id, (gone,))
+        self._forget(pod.id)
+        return Pass(pod=None, tenant_id=pod.tenant_id)
+
+    async def _failed(self, pod: PodInput, found: Plan, error: AgentPodError) -> Plan:
+        if isinstance(error, ConflictError) and error.reason == "NotLeader":
+            raise error
+        self._boots.release(pod.id)
+        failed = applied_badly(found, error, self._parts.clock.now(), self._parts.timings)
+        if pod.status.reason == failed.status.reason:
+            failed = _without_news(failed)
+        await self._save(pod, failed, failed.record)
+        return failed
 
     async def dry_run(self, pod_id: str) -> Plan | None:
         """Give the plan that a pass would follow now; None for a pod that is gone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from litestar import Controller, Response, get, post
+from litestar import Controller, MediaType, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
@@ -77,11 +77,9 @@ class AgentsController(Controller):
     @get(
         f"{POD}/logs",
         summary="Read a pod's output",
-        media_type="text/plain; charset=utf-8",
+        media_type=MediaType.TEXT,
         responses={
-            200: ResponseSpec(
-                str, description="Lines of text.", media_type="text/plain; charset=utf-8", generate_examples=False
-            )
+            200: ResponseSpec(str, description="Lines of text.", media_type=MediaType.TEXT, generate_examples=False)
         },
     )
     async def logs(  # noqa: PLR0913 - what reading takes
@@ -99,7 +97,7 @@ class AgentsController(Controller):
         lines = await services.agents.logs(found, tail=tail, follow=follow, since=since)
         return Stream(
             streams.text_lines(lines, services.should_exit),
-            media_type="text/plain; charset=utf-8",
+            media_type=MediaType.TEXT,
             headers=streams.UNBUFFERED,
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 
@@ -299,6 +299,16 @@ class Rig:
         finally:
             self.stopping = server.should_exit = True
             await running
+
+
+async def eventually(claim: Callable[[], bool | Awaitable[bool]], seconds: float = 10.0) -> None:
+    """Return when a claim has become true."""
+    async with asyncio.timeout(seconds):
+        while True:
+            outcome = claim()
+            if outcome if isinstance(outcome, bool) else await outcome:
+                return
+            await asyncio.sleep(0.01)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
