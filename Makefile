@@ -7,7 +7,7 @@ PYTHON ?= python3
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install machine check test up clean
+.PHONY: help install machine check test bench up clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ check: install ## Lint, types, import rules
 
 test: install machine ## The whole suite: real Docker, PostgreSQL, Traefik and browser included
 	$(BIN)/python -m pytest
+
+bench: install machine ## Print the measured claims and write bench/results/latest.json
+	$(BIN)/python bench
 
 up: install machine ## Start the platform in the foreground
 	$(BIN)/agentpod up

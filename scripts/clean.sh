@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 state="${AGENTPOD_STATE_DIR:-/var/lib/agentpod}"
 [ "$(id -u)" -eq 0 ] || state="${AGENTPOD_STATE_DIR:-${XDG_STATE_HOME:-$HOME/.local/state}/agentpod}"
 
-if [ -x .venv/bin/agentpod ]; then .venv/bin/agentpod down --yes || true; fi
+if [ -x .venv/bin/agentpod ]; then .venv/bin/agentpod down || true; fi
 
 if docker info >/dev/null 2>&1 && [ -r "$state/instance" ]; then
   instance=$(cat "$state/instance")

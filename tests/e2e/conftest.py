@@ -142,7 +142,7 @@ class Platform:
 
     def sweep(self) -> None:
         """Stop what runs and remove what is left on the engine."""
-        self.agentpod("down", "--yes", check=None)
+        self.agentpod("down", check=None)
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait(timeout=10)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 from agentpod_core import ImageRecipe
 from agentpod_openclaw.render import STATE, WORKSPACE
 
@@ -32,6 +34,7 @@ RECIPE = ImageRecipe(
     packages=("ca-certificates", "curl", "git", "procps", "tini"),
     node="24.19.0",
     node_packages=(f"openclaw@{VERSION}",),
+    node_lock=files("agentpod_openclaw").joinpath("package-lock.json").read_text("utf-8"),
     user="node",
     steps=(
         "ln -sf /app/node_modules/openclaw/openclaw.mjs /usr/local/bin/openclaw",

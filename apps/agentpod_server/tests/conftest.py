@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-from agentpod_server.api.testing import *  # noqa: F403 - fixtures
 from agentpod_server.store.testing import *  # noqa: F403 - fixtures
+from agentpod_server.testing import *  # noqa: F403 - fixtures

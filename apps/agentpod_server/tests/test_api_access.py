@@ -8,10 +8,10 @@ from litestar import Litestar, get, post
 from agentpod_core import ConfigError
 from agentpod_server.api import auth
 from agentpod_server.api.auth import SESSION_COOKIE
-from agentpod_server.api.testing import PASSWORD, Rig
 from agentpod_server.app import create_app
 from agentpod_server.records import Role, Scope
 from agentpod_server.services.identity import csrf_token
+from agentpod_server.testing import PASSWORD, Rig
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -178,6 +178,12 @@ async def test_a_token_ends_when_it_says(api, rig):
     made = await api.post("/api/v1/tokens", json={"name": "old", "expires_at": past})
     async with rig.client(made.json()["token"]) as client:
         assert (await client.get("/api/v1/tenants")).status_code == 401
+
+
+async def test_the_end_of_a_token_needs_a_time_zone(api):
+    """A time without its zone is refused: nobody could say when it is."""
+    answer = await api.post("/api/v1/tokens", json={"name": "x", "expires_at": "2030-01-01T00:00:00"})
+    assert (answer.status_code, answer.json()["problems"][0]["path"]) == (422, "$.expires_at")
 
 
 async def test_a_viewer_only_looks(api, rig):

@@ -9,7 +9,7 @@ from agentpod_core import CreateContainer, CreateNetwork, CreateVolume, StartCon
 from agentpod_core.observed import Probed
 from agentpod_core.values.names import container_name, network_name, owner_labels, volume_name
 from agentpod_core.values.reports import ProbeResult
-from agentpod_server.api.testing import IMAGE, INSTANCE
+from agentpod_server.testing import IMAGE, INSTANCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -99,6 +99,8 @@ async def test_a_dry_run_gives_the_plans_and_asks_for_nothing(api, rig):
 async def test_reconcile_of_nothing_is_not_found(api):
     """A tenant or pod that does not exist answers 404."""
     assert (await api.post("/api/v1/reconcile", json={"tenant": "nobody"})).status_code == 404
+    answer = await api.post("/api/v1/reconcile", json={"pod": "main"})
+    assert (answer.status_code, answer.json()["problems"][0]["path"]) == (422, "$.tenant")
 
 
 async def test_health_is_the_probes_last_word(api, rig):

@@ -7,10 +7,10 @@ import json
 import pytest
 import websockets
 
-from agentpod_server.api.testing import eventually
 from agentpod_server.records import Role, Scope
 from agentpod_server.services import events as events_module
 from agentpod_server.services import hub as hub_module
+from agentpod_server.testing import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -150,7 +150,7 @@ async def test_a_quiet_stream_is_kept_alive(api, monkeypatch):
         assert "comment" in await reader.message()
 
 
-@pytest.mark.parametrize("last", ["banana", "-1", "1.5", "\u0665".encode().decode("latin-1")])
+@pytest.mark.parametrize("last", ["banana", "-1", "1.5", "9" * 30, "\u0665".encode().decode("latin-1")])
 async def test_a_wrong_last_event_id_is_refused(api, last):
     """A Last-Event-ID that is no number answers 400."""
     answer = await api.get("/api/v1/events", headers=SSE | {"Last-Event-ID": last.encode("latin-1")})

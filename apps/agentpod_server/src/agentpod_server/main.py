@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import uvicorn
 
@@ -85,7 +85,7 @@ class _Server(uvicorn.Server):
     """Leaves signals to us: a stream must end when we want to, not when its client does."""
 
     @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
+    def capture_signals(self) -> Generator[None, None, None]:
         """Capture none."""
         yield
 

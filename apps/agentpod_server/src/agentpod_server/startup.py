@@ -14,14 +14,28 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
-from agentpod_core import AgentAdapter, Clock, Endpoint, File, NotFoundError, PermanentError, PluginError, Route, Router
+from agentpod_core import (
+    AgentAdapter,
+    Clock,
+    Endpoint,
+    File,
+    NotFoundError,
+    PermanentError,
+    PluginError,
+    Route,
+    Router,
+    Runtime,
+    TemporaryError,
+)
 from agentpod_core.controller import Controller, Pace, Parts
 from agentpod_core.host import KINDS, Host
 from agentpod_core.plan import Timings
 from agentpod_server import app, host_routes
+from agentpod_server.api.root import Check
 from agentpod_server.clock import SystemClock
 from agentpod_server.embedded.daemons import Daemons
 from agentpod_server.embedded.postgres import EmbeddedPostgres
@@ -164,6 +178,7 @@ async def assembled(
                 version=version(),
                 instance=state.instance,
                 exposition=telemetry.exposition,
+                checks=_checks(runtime, router, state.instance),
                 language=settings.language,
             ),
             addresses=addresses,
@@ -230,10 +245,22 @@ def _dashboard(addresses: Addresses, settings: Settings, port: int) -> Route:
     return Route(key=DASHBOARD, hosts=addresses.hosts(DASHBOARD), target=target)
 
 
+def _checks(runtime: Runtime, router: Router, instance: str) -> dict[str, Check]:
+    async def engine() -> None:
+        # Any question will do: what is wanted is an answer.
+        await runtime.inspect(f"agentpod-{instance}")
+
+    async def routes() -> None:
+        if not await router.ready():
+            raise TemporaryError("RouterUnreachable", router=router.name)
+
+    return {"engine": engine, "router": routes}
+
+
 def _merger(host: Host) -> Callable[[str, File, bytes, bytes], bytes]:
     def merge(name: str, file: File, current: bytes, wanted: bytes) -> bytes:
         try:
-            adapter: AgentAdapter[object] = host.agent(name)
+            adapter: AgentAdapter[Any] = host.agent(name)
         except (NotFoundError, PluginError):
             # A pod whose plugin is gone is still healed, with the files as they were rendered.
             return wanted

@@ -1,12 +1,14 @@
 """Prepares Node and npm packages on this host, so that a build needs no network to have them.
 
 Node comes from a Python wheel, and its own npm installs the packages: nothing of the kind has to be on
-the host. Install scripts are not run: they would run here, as whoever builds.
+the host. Install scripts are not run, as they would run here, as whoever builds: a recipe that needs one
+runs it as a step, where it is shut in.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import sys
@@ -84,16 +86,27 @@ async def _strip(program: Path) -> None:
 
 
 async def _install(recipe: ImageRecipe, local: Path, app: Path) -> None:
-    await asyncio.to_thread(_begin_app, app)
+    await asyncio.to_thread(_begin_app, app, recipe)
     node, npm = local / "bin" / "node", local / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     options = ["--prefix", str(app), "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--no-progress"]
     path = f"{local / 'bin'}:{os.environ.get('PATH', os.defpath)}"
-    await _run(recipe.image, [str(node), str(npm), "install", *options, "--", *recipe.node_packages], {"PATH": path})
+    # With a lock, exactly what it names is installed, and each package is checked against its hash.
+    verb = ["install", *options, "--", *recipe.node_packages] if recipe.node_lock is None else ["ci", *options]
+    await _run(recipe.image, [str(node), str(npm), *verb], {"PATH": path})
 
 
-def _begin_app(app: Path) -> None:
+def _begin_app(app: Path, recipe: ImageRecipe) -> None:
     app.mkdir()
-    (app / "package.json").write_text('{"name": "app", "private": true}\n')
+    wanted: dict[str, object] = {"name": "app", "private": True}
+    if recipe.node_lock is not None:
+        wanted["dependencies"] = dict(_named(package) for package in recipe.node_packages)
+        (app / "package-lock.json").write_text(recipe.node_lock)
+    (app / "package.json").write_text(json.dumps(wanted))
+
+
+def _named(package: str) -> tuple[str, str]:
+    name, _, version = package.rpartition("@")
+    return name, version
 
 
 async def _run(image: str, argv: Sequence[str], extra: dict[str, str] | None = None) -> None:

@@ -11,11 +11,11 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 
-from agentpod_core import NotFoundError
+from agentpod_core import ConfigError, NotFoundError, Problem
 from agentpod_core.catalogue import Language
 from agentpod_server.api import streams, views
 from agentpod_server.api.bodies import StrictBody
-from agentpod_server.api.paging import Cursor, Limit
+from agentpod_server.api.paging import After, Cursor, Limit
 from agentpod_server.api.pods import POD
 from agentpod_server.api.shapes import (
     DoorView,
@@ -109,7 +109,7 @@ class AgentsController(Controller):
         services: NamedDependency[Services],
         asking: NamedDependency[Scope],
         language: NamedDependency[Language],
-        after: FromQuery[int | None] = None,
+        after: After = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Page[EventView]:
@@ -163,6 +163,11 @@ async def reconcile(
     language: NamedDependency[Language],
 ) -> ReconcileView:
     """Ask for a pass over the pods that are named, or say with ``dry_run`` what it would do."""
+    if data.pod is not None and data.tenant is None:
+        problem = Problem(
+            path="$.tenant", reason="MissingField", params={"field": "tenant"}, message="tenant is missing"
+        )
+        raise ConfigError([problem], reason="InvalidRequest")
     chosen = await services.agents.chosen(asking, tenant=data.tenant, pod=data.pod)
     if not data.dry_run:
         is_everything = data.tenant is None and asking.tenant_id is None

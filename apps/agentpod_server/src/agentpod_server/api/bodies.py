@@ -11,7 +11,6 @@ from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 from litestar.dto import AbstractDTO, DTOConfig
-from litestar.dto._backend import DTOBackend
 from litestar.dto.data_structures import DTOFieldDefinition
 from litestar.typing import FieldDefinition
 
@@ -31,7 +30,7 @@ class StrictBody(AbstractDTO[BodyT], Generic[BodyT]):
 
     @classmethod
     def create_for_field_definition(
-        cls, field_definition: FieldDefinition, handler_id: str, backend_cls: type[DTOBackend] | None = None
+        cls, field_definition: FieldDefinition, handler_id: str, backend_cls: Any = None
     ) -> None:
         """Do nothing: no transfer model is wanted."""
 

@@ -13,14 +13,14 @@ from litestar import Request, Response, WebSocket, get, websocket
 from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromQuery
 from litestar.response import Stream
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from agentpod_core import AgentPodError
 from agentpod_core.catalogue import Language
 from agentpod_server.api import auth, bodies, requests, streams, views
-from agentpod_server.api.paging import Cursor, Limit
+from agentpod_server.api.paging import LARGEST, After, Cursor, Limit
 from agentpod_server.api.shapes import EventView, Page
 from agentpod_server.records import Scope
 from agentpod_server.services import Services
@@ -35,14 +35,12 @@ UNAUTHENTICATED, NOT_FOUND, TOO_SLOW, GOING_AWAY = 4401, 4404, 4429, 1001
 
 _log = logging.getLogger(__name__)
 
-After = Annotated[int | None, QueryParameter(ge=0, description="Only events with a larger `seq`.")]
-
 
 class Hello(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The first message of a client that could not set a header."""
 
     token: str
-    after: int | None = None
+    after: Annotated[int, Meta(ge=0, le=LARGEST)] | None = None
     tenant: str | None = None
     pod: str | None = None
 
@@ -169,6 +167,7 @@ async def _until_gone(socket: WebSocket[Any, Any, Any]) -> None:
 def _resume_from(last_event_id: str | None, after: int | None) -> int | None:
     if last_event_id is None:
         return after
-    if not last_event_id.isascii() or not last_event_id.isdigit():
+    number = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else -1
+    if not 0 <= number <= LARGEST:
         raise AgentPodError("BadQuery", names=["Last-Event-ID"])
-    return int(last_event_id)
+    return number

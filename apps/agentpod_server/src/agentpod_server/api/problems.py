@@ -88,7 +88,10 @@ def _framework(request: Request[Any, Any, Any], error: HTTPException) -> Respons
     reason = _BY_STATUS.get(error.status_code)
     if reason is None:
         return _unexpected(request, error)
-    response = answer(request, AgentPodError(reason, **_facts(request, error)))
+    facts = _facts(request, error)
+    if facts.get("names") == ["data"]:
+        return answer(request, AgentPodError("BadJson", problem="it is empty"))
+    response = answer(request, AgentPodError(reason, **facts))
     if "allow" in {name.lower() for name in error.headers or {}}:
         response.headers["Allow"] = next(value for name, value in error.headers.items() if name.lower() == "allow")  # type: ignore[union-attr]
     return response

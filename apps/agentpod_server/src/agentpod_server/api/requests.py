@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from ipaddress import ip_address
 from typing import Any, cast
@@ -9,12 +10,14 @@ from uuid import uuid4
 
 from litestar.connection import ASGIConnection
 from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
 from litestar.types import Message, Scope
 
 from agentpod_core.catalogue import Language, negotiate
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _FACTS = "agentpod.request"
+_log = logging.getLogger(__name__)
 
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -71,9 +74,14 @@ def is_from_loopback(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
 
 
 async def add_headers(message: Message, scope: Scope) -> None:
-    """Put the request's id and the safe headers on an answer as it starts; a hook for ``before_send``."""
-    if message["type"] != "http.response.start":
+    """Put the request's id and the safe headers on an answer as it starts, and log it in a line.
+
+    A hook for ``before_send``. The query is not logged: it is the client's, and may hold anything.
+    """
+    if message["type"] != "http.response.start" or scope["type"] != ScopeType.HTTP:
         return
+    level = logging.DEBUG if scope["method"] in {"GET", "HEAD", "OPTIONS"} else logging.INFO
+    _log.log(level, "%s %s %d [%s]", scope["method"], scope["path"], message["status"], request_id(scope))
     headers = MutableScopeHeaders.from_message(message)
     headers["X-Request-Id"] = request_id(scope)
     for name, value in SAFE_HEADERS.items():

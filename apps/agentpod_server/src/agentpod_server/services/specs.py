@@ -14,7 +14,7 @@ from agentpod_core.schema import Accepted
 from agentpod_core.values.names import slug_problem
 from agentpod_core.values.pods import PodSpec, Wanted
 from agentpod_core.values.status import Happening
-from agentpod_server.records import PodRecord, Scope
+from agentpod_server.records import Placement, PodRecord, Scope
 from agentpod_server.services import asked as wishes
 from agentpod_server.services import config
 from agentpod_server.services.addresses import Addresses
@@ -67,7 +67,12 @@ class Specs:
                 spec = msgspec.structs.replace(spec, config_version=kind.config_version)
                 if there is not None:
                     return await self._same(there, kind, spec, accepted), False
-                return await self._make(tenant, name, kind, spec, accepted, written), True
+                placement = await pods.place(tenant)
+                # Whoever asked for the same a moment ago held the tenant's lock until now.
+                there = await pods.find(tenant, name)
+                if there is not None:
+                    return await self._same(there, kind, spec, accepted), False
+                return await self._make(placement, name, kind, spec, accepted, written), True
         except BaseException:
             if written and not self._vault.is_transactional:
                 await self._forget(scope, tenant, written)
@@ -124,14 +129,13 @@ class Specs:
 
     async def _make(  # noqa: PLR0913 - the parts of a pod
         self,
-        tenant: str,
+        placement: Placement,
         name: str,
         kind: AgentAdapter[Any],
         spec: PodSpec,
         accepted: Accepted,
         written: list[SecretRef],
     ) -> PodRecord:
-        placement = await pods.place(tenant)
         refs = await self._vault.put_config(placement.tenant_id, placement.id, accepted.secrets)
         written.extend(refs.values())
         generated = await self._vault.generate(placement.tenant_id, placement.id, kind)

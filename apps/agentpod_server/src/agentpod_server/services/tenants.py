@@ -64,19 +64,20 @@ class Tenants:
         title = name or slug
         problems = [problem for problem in (slug_problem(slug, "$.slug"),) if problem]
         _refuse(problems + _problems(title, email))
-        async with self._database.transaction(scope):
-            existing = await tenants.find(slug)
-            if existing is not None:
-                if existing.wanted is Wanted.DELETED:
-                    raise ConflictError("TenantDeleting", tenant=slug)
-                if (existing.name, existing.email) != (title, email):
-                    raise ConflictError("TenantExists", tenant=slug)
-                return existing, False
-            made = await tenants.create(
-                slug=slug, name=title, email=email, address_range=self._address_range, avoid=self._avoid()
-            )
-            _note(made, "TenantCreated", "tenant.create")
-            return made, True
+        try:
+            async with self._database.transaction(scope):
+                made = await tenants.create(
+                    slug=slug, name=title, email=email, address_range=self._address_range, avoid=self._avoid()
+                )
+                _note(made, "TenantCreated", "tenant.create")
+                return made, True
+        except ConflictError as error:
+            if error.reason != "TenantExists":
+                raise
+            existing = await self.get(scope, slug)
+            if (existing.name, existing.email) != (title, email):
+                raise
+            return existing, False
 
     async def get(self, scope: Scope, slug: str) -> TenantRecord:
         """Give one tenant, or NotFoundError."""

@@ -1,6 +1,6 @@
 """Fixtures for tests of the API and of what stands on it: a whole server over a real database and a fake engine.
 
-A conftest takes them in with ``from agentpod_server.api.testing import *``, beside the store's. One
+A conftest takes them in with ``from agentpod_server.testing import *``, beside the store's. One
 server serves a whole session, on loopback, so streams and WebSockets are the real ones; tests that
 use it say ``pytestmark = pytest.mark.asyncio(loop_scope="session")``.
 """
