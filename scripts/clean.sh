@@ -9,32 +9,20 @@ state="${AGENTPOD_STATE_DIR:-/var/lib/agentpod}"
 
 if [ -x .venv/bin/agentpod ]; then .venv/bin/agentpod down || true; fi
 
-if docker info >/dev/null 2>&1 && [ -r "$state/instance" ]; then
+if docker info >/dev/null 2>&1 && [ -r "$state/instance" ] && [ -x .venv/bin/python ]; then
   instance=$(cat "$state/instance")
-  ours="label=agentpod.instance=$instance"
-  docker ps -aq --filter "$ours" | xargs -r docker rm -f >/dev/null
-  docker network ls -q --filter "$ours" | xargs -r docker network rm >/dev/null
-  chain="AGENTPOD-$(echo "$instance" | tr '[:lower:]' '[:upper:]')"
-  if command -v iptables >/dev/null && iptables -w -n -L "$chain" >/dev/null 2>&1; then
-    iptables -w -S INPUT | { grep -- "-j $chain\$" || true; } | sed 's/^-A/-D/' | while read -r rule; do
-      # shellcheck disable=SC2086 # a rule is a list of words
-      iptables -w $rule
-    done
-    iptables -w -F "$chain" && iptables -w -X "$chain"
-  fi
-  volumes=$(docker volume ls -q --filter "$ours")
+  .venv/bin/python -m agentpod_docker.sweep "$instance"
   answer="${YES:+y}"
-  if [ -n "$volumes" ] || [ -d "$state" ]; then
-    if [ -z "$answer" ] && [ -t 0 ]; then
-      echo "Remove the data too? $(echo "$volumes" | grep -c . || true) volumes and $state (database, keys). This cannot be undone."
-      read -r -p "Type y to remove it: " answer
-    fi
-    if [ "$answer" = y ]; then
-      [ -z "$volumes" ] || echo "$volumes" | xargs docker volume rm >/dev/null
-      rm -rf "$state"
-    else
-      echo "Data kept: docker volumes of instance $instance and $state"
-    fi
+  if [ -z "$answer" ] && [ -t 0 ]; then
+    count=$(docker volume ls -q --filter "label=agentpod.instance=$instance" | wc -l)
+    echo "Remove the data too? $count volumes and $state (database, keys). This cannot be undone."
+    read -r -p "Type y to remove it: " answer
+  fi
+  if [ "$answer" = y ]; then
+    .venv/bin/python -m agentpod_docker.sweep "$instance" --volumes
+    rm -rf "$state"
+  else
+    echo "Data kept: the volumes of instance $instance and $state"
   fi
 fi
 

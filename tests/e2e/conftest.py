@@ -148,19 +148,8 @@ class Platform:
             self.process.wait(timeout=10)
         if not (self.state / "instance").exists():
             return
-        ours = f"label=agentpod.instance={self.instance}"
-        for listing, removal in (
-            (["ps", "-aq", "--filter", ours], ["rm", "-f"]),
-            (["network", "ls", "-q", "--filter", ours], ["network", "rm"]),
-            (["volume", "ls", "-q", "--filter", ours], ["volume", "rm"]),
-        ):
-            names = subprocess.run(["docker", *listing], capture_output=True, text=True, check=False).stdout.split()
-            if names:
-                subprocess.run(["docker", *removal, *names], capture_output=True, check=False)
-        chain = f"AGENTPOD-{self.instance.upper()}"
-        subprocess.run(["iptables", "-w", "-D", "INPUT", "-j", chain], capture_output=True, check=False)
-        for flag in ("-F", "-X"):
-            subprocess.run(["iptables", "-w", flag, chain], capture_output=True, check=False)
+        sweep = [sys.executable, "-m", "agentpod_docker.sweep", self.instance, "--volumes"]
+        subprocess.run(sweep, capture_output=True, check=True)
 
 
 @pytest.fixture(scope="session")

@@ -213,7 +213,8 @@ async def test_a_listener_whose_backend_died_comes_back(store, stage, admin):
     assert await asyncio.wait_for(anext(changes), 10) == RESYNC
 
     killed = await admin.fetchval(
-        "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'agentpod-listen'"
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+        " where application_name = 'agentpod-listen' and datname = current_database()"
     )
 
     assert killed == 1

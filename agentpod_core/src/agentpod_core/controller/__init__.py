@@ -283,9 +283,11 @@ class Controller:
         )
 
     async def _protect(self, reconciler: Reconciler, world: World) -> None:
+        is_first_look = reconciler.protection.active is None
         reconciler.protection = world.protection
-        if world.protection.active:
+        if world.protection.active and not is_first_look:
             return
+        # At the first look even where it is active: the router's ports may be others than last time.
         entry = self._parts.router.entrypoints()
         ports = tuple(port for port in (entry.http, entry.https) if port is not None)
         try:
