@@ -7,7 +7,7 @@ PYTHON ?= python3
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install machine check test bench up clean
+.PHONY: help install machine check test bench demo up clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ test: install machine ## The whole suite: real Docker, PostgreSQL, Traefik and b
 
 bench: install machine ## Print the measured claims and write bench/results/latest.json
 	$(BIN)/python bench
+
+demo: install machine ## A customer's agent from nothing, with its addresses; stays in the foreground
+	$(BIN)/python scripts/demo.py
 
 up: install machine ## Start the platform in the foreground
 	$(BIN)/agentpod up

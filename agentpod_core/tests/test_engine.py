@@ -3,171 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from agentpod_core import (
-    ContainerState,
-    File,
-    OnChange,
-    PermanentError,
-    Port,
-    Probe,
-    ProbeResult,
-    RouteSpec,
-    Volume,
-    Workload,
-)
-from agentpod_core.controller import Controller, Pace, Parts
-from agentpod_core.plan import Timings
-from agentpod_core.testing import FakeLink, FakeRouter, FakeRuntime, MemoryStore
-from agentpod_core.testing.fake_engine import FakeContainer
+from agentpod_core import ContainerState, File, OnChange, PermanentError, Workload
 from agentpod_core.values.actions import StartContainer
-from agentpod_core.values.names import container_name
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import ConditionType, Phase
 
-INSTANCE = "enginetx"
-SCALE = 0.01
-WORKLOAD = Workload(
-    image="fake:1",
-    files=(
-        File(path="/data/live.json", parts=("1",), on_change=OnChange.LIVE),
-        File(path="/data/config.json", parts=("1",), on_change=OnChange.RESTART),
-    ),
-    ports=(Port(name="http", number=8080),),
-    volumes=(Volume(name="data", path="/data"),),
-    probe=Probe(probe="any", timeout=1, start_deadline=30),
-    route=RouteSpec(port="http"),
-)
 
-
-class RealClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-
-class Health:
-    """A probe that finds agents as the test has them; ``ill`` holds pod ids."""
-
-    def __init__(self) -> None:
-        self.ill: set[str] = set()
-
-    async def check(self, link: Any, settings: dict[str, Any], *, timeout: float) -> ProbeResult:  # noqa: ASYNC109
-        await asyncio.sleep(0)
-        if link.pod_id in self.ill:
-            return ProbeResult(alive=False, ready=False, reason="Timeout")
-        return ProbeResult(alive=True, ready=True, reason="Answering")
-
-
-class Links:
-    def link(self, pod, endpoint, container):
-        link = FakeLink()
-        link.pod_id = pod.id
-        return link
-
-
-class Quiet:
-    def reconciled(self, key: str, seconds: float, outcome: str) -> None:
-        pass
-
-    acted = probed = reconciled
-
-
-class Rig:
-    """A world, a store and as many controllers as a test starts."""
-
-    def __init__(self) -> None:
-        self.store = MemoryStore()
-        self.runtime = FakeRuntime(INSTANCE)
-        self.runtime.engine.clock = RealClock()
-        self.router = FakeRouter()
-        self.health = Health()
-        self.merged: list[tuple[bytes, bytes]] = []
-
-    @property
-    def engine(self):
-        return self.runtime.engine
-
-    def controller(self, holder: str = "one", **pace: Any) -> Controller:
-        def merge(_adapter: str, _file: File, current: bytes, wanted: bytes) -> bytes:
-            self.merged.append((current, wanted))
-            return current + wanted
-
-        parts = Parts(
-            instance=INSTANCE,
-            store=self.store,
-            runtime=self.runtime,
-            router=self.router,
-            clock=RealClock(),
-            telemetry=Quiet(),
-            timings=Timings().scaled(SCALE),
-            merge=merge,
-        )
-        given = {"resync": 0.2, "renew": 0.05, "lease": 1.0, "margin": 0.1, "slots": 1, "scale": SCALE, **pace}
-        return Controller(parts, holder=holder, probe=lambda _: self.health, links=Links(), pace=Pace(**given))
-
-    @asynccontextmanager
-    async def running(self, holder: str = "one", **pace: Any) -> AsyncIterator[Controller]:
-        controller = self.controller(holder, **pace)
-        task = asyncio.create_task(controller.run())
-        try:
-            yield controller
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-    async def add(self, tenant: str = "acme", pod: str = "main", workload: Workload = WORKLOAD) -> str:
-        tenant_id = await self.store.add_tenant(tenant)
-        return await self.store.add_pod(tenant_id, pod, workload=workload)
-
-    async def status(self, pod_id: str):
-        pod = await self.store.pod(pod_id)
-        return pod.status if pod else None
-
-    def container(self, pod_id: str) -> FakeContainer | None:
-        return self.engine.containers.get(container_name(INSTANCE, pod_id))
-
-    async def until(self, condition: Callable[[], Any], what: str = "the condition holds") -> Any:
-        """Wait until a condition, which may be a coroutine function, gives something."""
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            value = condition()
-            if asyncio.iscoroutine(value):
-                value = await value
-            if value:
-                return value
-            await asyncio.sleep(0.005)
-        pytest.fail(f"within 10 s: {what}; events: {[told.happening.reason for told in await self.store.events()]}")
-        return None
-
-    async def phase(self, pod_id: str, phase: Phase) -> None:
-        async def reached() -> bool:
-            status = await self.status(pod_id)
-            return status is not None and status.phase is phase and (phase is not Phase.RUNNING or status.ready)
-
-        await self.until(reached, f"{pod_id} is {phase.value}")
-
-
-@pytest.fixture
-def rig() -> Rig:
-    """Give a world of its own."""
-    return Rig()
-
-
-async def test_makes_a_pod_that_answers_at_its_route(rig: Rig) -> None:
+async def test_makes_a_pod_that_answers_at_its_route(rig: Any) -> None:
     """A new pod gets network, volume, files, container and route, and is ready once it answers."""
     async with rig.running():
         pod_id = await rig.add()
@@ -180,7 +27,7 @@ async def test_makes_a_pod_that_answers_at_its_route(rig: Rig) -> None:
     assert [action for action in rig.engine.applied if isinstance(action, StartContainer)].__len__() == 1
 
 
-async def test_once_right_nothing_is_touched(rig: Rig) -> None:
+async def test_once_right_nothing_is_touched(rig: Any) -> None:
     """A pod that is right is left alone by every further look, and nothing is written."""
     async with rig.running():
         pod_id = await rig.add()
@@ -194,7 +41,7 @@ async def test_once_right_nothing_is_touched(rig: Rig) -> None:
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("nth", range(1, 10))
-async def test_a_crash_between_any_two_steps_is_mended(rig: Rig, nth: int, after: bool) -> None:
+async def test_a_crash_between_any_two_steps_is_mended(rig: Any, nth: int, after: bool) -> None:
     """However far a platform came before it died, its next life ends with one container and all its data."""
     first = rig.controller()
     task = asyncio.create_task(first.run())
@@ -206,13 +53,13 @@ async def test_a_crash_between_any_two_steps_is_mended(rig: Rig, nth: int, after
         await task
     async with rig.running("two"):
         await rig.phase(pod_id, Phase.RUNNING)
-        assert [one.name for one in rig.engine.containers.values()] == [container_name(INSTANCE, pod_id)]
+        assert [one.name for one in rig.engine.containers.values()] == [rig.name(pod_id)]
         assert rig.engine.look(rig.container(pod_id), "/data/config.json").content == b"1"
         assert len(rig.engine.networks) == 1
         assert len(rig.engine.volumes) == 1
 
 
-async def test_an_engine_that_fails_in_between_is_tried_again(rig: Rig) -> None:
+async def test_an_engine_that_fails_in_between_is_tried_again(rig: Any) -> None:
     """A passing error is shown with its reason while it lasts, and then the pod is made."""
     rig.engine.cut_apply(3)
     async with rig.running():
@@ -220,7 +67,7 @@ async def test_an_engine_that_fails_in_between_is_tried_again(rig: Rig) -> None:
         await rig.phase(pod_id, Phase.RUNNING)
 
 
-async def test_a_missing_image_blocks_with_its_reason(rig: Rig) -> None:
+async def test_a_missing_image_blocks_with_its_reason(rig: Any) -> None:
     """An image that is nowhere to be had is said in the status, and a new spec is tried at once."""
     async with rig.running():
         pod_id = await rig.add(workload=Workload(image="nowhere:1"))
@@ -231,7 +78,7 @@ async def test_a_missing_image_blocks_with_its_reason(rig: Rig) -> None:
         await rig.phase(pod_id, Phase.RUNNING)
 
 
-async def test_what_dies_or_goes_missing_comes_back_with_its_data(rig: Rig) -> None:
+async def test_what_dies_or_goes_missing_comes_back_with_its_data(rig: Any) -> None:
     """A killed agent runs again; a removed container is made again on the same volume and address."""
     async with rig.running():
         pod_id = await rig.add()
@@ -248,7 +95,7 @@ async def test_what_dies_or_goes_missing_comes_back_with_its_data(rig: Rig) -> N
         assert rig.engine.look(after, "/data/memory").content == b"learned"
 
 
-async def test_a_hung_agent_is_restarted(rig: Rig) -> None:
+async def test_a_hung_agent_is_restarted(rig: Any) -> None:
     """An agent that runs and no longer answers is stopped and started."""
     async with rig.running():
         pod_id = await rig.add()
@@ -261,7 +108,7 @@ async def test_a_hung_agent_is_restarted(rig: Rig) -> None:
         assert "NotAnswering" in {told.happening.reason for told in await rig.store.events()}
 
 
-async def test_stop_and_start(rig: Rig) -> None:
+async def test_stop_and_start(rig: Any) -> None:
     """A stopped pod keeps its container and volume and loses its route; started, it is the same again."""
     async with rig.running():
         pod_id = await rig.add()
@@ -276,7 +123,7 @@ async def test_stop_and_start(rig: Rig) -> None:
         assert not (await rig.store.pod(pod_id)).record.failures
 
 
-async def test_delete_leaves_nothing_and_touches_nothing_foreign(rig: Rig) -> None:
+async def test_delete_leaves_nothing_and_touches_nothing_foreign(rig: Any) -> None:
     """Of a deleted tenant nothing of ours is left; what is not ours stays, whatever it is called."""
     async with rig.running():
         pod_id = await rig.add()
@@ -298,19 +145,19 @@ async def test_delete_leaves_nothing_and_touches_nothing_foreign(rig: Rig) -> No
         await rig.until(lambda: rig.router.history[-1] == ())
 
 
-async def test_files_change_live_or_by_restart(rig: Rig) -> None:
+async def test_files_change_live_or_by_restart(rig: Any) -> None:
     """A live file is written in place; one that needs a restart gets one; a changed image makes a new container."""
     async with rig.running():
         pod_id = await rig.add()
         await rig.phase(pod_id, Phase.RUNNING)
         first = rig.container(pod_id)
         started = first.started_at
-        live, config = WORKLOAD.files
+        live, config = rig.workload.files
 
         def workload(**changes: Any) -> Workload:
             from msgspec.structs import replace  # noqa: PLC0415
 
-            return replace(WORKLOAD, **changes)
+            return replace(rig.workload, **changes)
 
         changed = File(path=live.path, parts=("2",), on_change=OnChange.LIVE)
         await rig.store.change_pod(pod_id, workload=workload(files=(changed, config)))
@@ -327,24 +174,28 @@ async def test_files_change_live_or_by_restart(rig: Rig) -> None:
         await rig.phase(pod_id, Phase.RUNNING)
 
 
-async def test_a_merged_file_goes_through_the_adapter(rig: Rig) -> None:
+async def test_a_merged_file_goes_through_the_adapter(rig: Any) -> None:
     """A file that the agent rewrote is merged by its adapter, without a restart."""
     merged = File(path="/data/own.json", parts=("ours",), on_change=OnChange.MERGED)
     async with rig.running():
-        pod_id = await rig.add(workload=Workload(image="fake:1", files=(merged,), volumes=WORKLOAD.volumes))
+        pod_id = await rig.add(workload=Workload(image="fake:1", files=(merged,), volumes=rig.workload.volumes))
         await rig.phase(pod_id, Phase.RUNNING)
         name, started = rig.container(pod_id).name, rig.container(pod_id).started_at
         rig.engine.write_as_agent(name, "/data/own.json", b"theirs+")
         again = File(path="/data/own.json", parts=("new",), on_change=OnChange.MERGED)
-        await rig.store.change_pod(pod_id, workload=Workload(image="fake:1", files=(again,), volumes=WORKLOAD.volumes))
+        await rig.store.change_pod(
+            pod_id, workload=Workload(image="fake:1", files=(again,), volumes=rig.workload.volumes)
+        )
         await rig.until(lambda: rig.engine.look(rig.container(pod_id), "/data/own.json").content == b"theirs+new")
         assert rig.merged == [(b"theirs+", b"new")]
         assert rig.container(pod_id).started_at == started
 
 
-async def test_starts_are_rationed(rig: Rig) -> None:
+async def test_starts_are_rationed(rig: Any) -> None:
     """Agents that burn processor time while booting start one after another."""
-    heavy = Workload(image="fake:1", ports=WORKLOAD.ports, volumes=WORKLOAD.volumes, probe=WORKLOAD.probe, boot_cost=30)
+    heavy = Workload(
+        image="fake:1", ports=rig.workload.ports, volumes=rig.workload.volumes, probe=rig.workload.probe, boot_cost=30
+    )
     async with rig.running(slots=1):
         tenant = await rig.store.add_tenant("acme")
         pods = [await rig.store.add_pod(tenant, f"p{number}", workload=heavy) for number in range(3)]
@@ -358,32 +209,32 @@ async def test_starts_are_rationed(rig: Rig) -> None:
             await rig.phase(pod, Phase.RUNNING)
 
 
-async def test_only_one_leads_and_another_takes_over(rig: Rig) -> None:
+async def test_only_one_leads_and_another_takes_over(rig: Any) -> None:
     """Of two controllers one acts; when it stops, the other goes on, and nothing is made twice."""
     async with rig.running("two") as standby, rig.running("one") as other:
         await rig.until(lambda: (standby.epoch is None) != (other.epoch is None))
         pod_id = await rig.add()
         await rig.phase(pod_id, Phase.RUNNING)
     async with rig.running("three"):
-        rig.engine.remove_by_hand(container_name(INSTANCE, pod_id))
+        rig.engine.remove_by_hand(rig.name(pod_id))
         await rig.until(lambda: rig.container(pod_id))
         await rig.phase(pod_id, Phase.RUNNING)
     assert len(rig.engine.containers) == 1
 
 
-async def test_an_outage_of_the_store_is_survived(rig: Rig) -> None:
+async def test_an_outage_of_the_store_is_survived(rig: Any) -> None:
     """While the store is away nothing is concluded; what happened meanwhile is mended afterwards."""
     async with rig.running():
         pod_id = await rig.add()
         await rig.phase(pod_id, Phase.RUNNING)
         async with rig.store.outage():
-            rig.engine.remove_by_hand(container_name(INSTANCE, pod_id))
+            rig.engine.remove_by_hand(rig.name(pod_id))
             await asyncio.sleep(0.2)
         await rig.until(lambda: rig.container(pod_id))
         await rig.phase(pod_id, Phase.RUNNING)
 
 
-async def test_a_dry_run_changes_nothing(rig: Rig) -> None:
+async def test_a_dry_run_changes_nothing(rig: Any) -> None:
     """The plan that is shown is the one that would be applied, with reasons, and showing it does nothing."""
     pod_id = await rig.add()
     plan = await rig.controller().plan(pod_id)
@@ -398,9 +249,9 @@ async def test_a_dry_run_changes_nothing(rig: Rig) -> None:
     assert rig.engine.applied == []
 
 
-async def test_an_orphan_is_reported_once_and_left_alone(rig: Rig) -> None:
+async def test_an_orphan_is_reported_once_and_left_alone(rig: Any) -> None:
     """A container of ours that the database does not know is told of, not removed."""
-    labels = {"agentpod.managed": "true", "agentpod.instance": INSTANCE, "agentpod.pod-id": "nobody"}
+    labels = {"agentpod.managed": "true", "agentpod.instance": rig.runtime.instance, "agentpod.pod-id": "nobody"}
     rig.engine.add_foreign_container("orphan", labels)
     async with rig.running():
 
@@ -413,20 +264,20 @@ async def test_an_orphan_is_reported_once_and_left_alone(rig: Rig) -> None:
     assert "orphan" in rig.engine.containers
 
 
-async def test_a_permanent_exit_is_not_retried(rig: Rig) -> None:
+async def test_a_permanent_exit_is_not_retried(rig: Any) -> None:
     """An exit code that no restart mends blocks the pod; a restart by the operator tries again."""
     async with rig.running():
         pod_id = await rig.add(workload=Workload(image="fake:1", permanent_exits=(78,)))
         await rig.phase(pod_id, Phase.RUNNING)
         rig.engine.holds_restarts = True
-        rig.engine.kill(container_name(INSTANCE, pod_id), 78)
+        rig.engine.kill(rig.name(pod_id), 78)
         await rig.phase(pod_id, Phase.BLOCKED)
         rig.engine.holds_restarts = False
         await rig.store.change_spec(pod_id, restarts=1)
         await rig.phase(pod_id, Phase.RUNNING)
 
 
-async def test_a_deleted_pod_whose_engine_refuses_stays_visible(rig: Rig) -> None:
+async def test_a_deleted_pod_whose_engine_refuses_stays_visible(rig: Any) -> None:
     """What cannot be removed is not forgotten: the pod stays, deleting, with the reason."""
     async with rig.running():
         pod_id = await rig.add()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final
 
 from jsonschema.exceptions import ValidationError
@@ -19,12 +20,13 @@ from agentpod_core.schema.keywords import FindingError, validator, word, words
 
 _NEAR: Final = 8
 _NAME_LIMIT: Final = 80
+_MOST: Final = 200
 
 _Params = dict[str, Any]
 
 
 def problems(schema: dict[str, Any], value: Any, *, allow_refs: bool = True) -> list[Problem]:
-    """List everything that is wrong with a value; empty when it is fine.
+    """List everything that is wrong with a value, 200 findings at most; empty when it is fine.
 
     A secret may be its text or a stored reference; ``allow_refs`` False is for what a user sent,
     who has no business to point at secrets. A mask is no value: ``unmask`` comes first.
@@ -34,7 +36,8 @@ def problems(schema: dict[str, Any], value: Any, *, allow_refs: bool = True) -> 
         return "" if allow_refs and secrets.as_ref(secret) else secret
 
     found: dict[tuple[str, str], Problem] = {}
-    for error in validator(schema).iter_errors(secrets.replace_secrets(schema, value, text)):
+    # More helps nobody, and a hostile value of a megabyte would take minutes to be described.
+    for error in islice(validator(schema).iter_errors(secrets.replace_secrets(schema, value, text)), _MOST):
         one = _worded(error)
         found.setdefault((one.path, f"{one.reason} {one.params}"), one)
     return list(found.values())

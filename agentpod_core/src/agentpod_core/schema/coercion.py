@@ -102,7 +102,7 @@ class Reader:
                 return self._each(dict.fromkeys(tree, Node({}, {})), tree, current, keys)
             case _:
                 field = next(iter(tree))
-                self.problems.append(unknown_field((*keys, field), paths.join((*keys, field)), []))
+                self.problems.append(problem((*keys, field), "NoFieldsBelow", field=paths.join(keys)))
                 return current if current is not None else GONE
 
     def _object(self, node: Node, tree: _Tree, current: Any, keys: _Keys) -> Any:

@@ -60,8 +60,8 @@ class RemoveVolume(Struct, frozen=True, kw_only=True, tag="remove-volume"):
 class CreateContainer(Struct, frozen=True, kw_only=True, tag="create-container"):
     """Make a container, without starting it.
 
-    ``volumes`` maps a workload volume's name to the engine's. ``hosts`` maps further names to
-    addresses that the agent should be able to look up.
+    ``volumes`` maps a workload volume's name to the engine's. Other containers of the network find
+    it by its ``hostname``. ``hosts`` maps further names to addresses that it should be able to look up.
     """
 
     name: str

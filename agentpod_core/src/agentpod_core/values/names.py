@@ -26,7 +26,7 @@ def slug_problem(value: object, path: str) -> Problem | None:
     return Problem(
         path=path,
         reason="InvalidName",
-        params={"value": str(value)[:80]},
+        params={"value": str(value)[:80] or '""'},
         message="must be 1-30 lowercase letters, digits or '-', starting and ending with a letter or digit",
     )
 
@@ -38,7 +38,7 @@ def subdomain_problem(value: object, path: str) -> Problem | None:
     return Problem(
         path=path,
         reason="InvalidSubdomain",
-        params={"value": str(value)[:80]},
+        params={"value": str(value)[:80] or '""'},
         message="must be one DNS label (lowercase letters, digits, '-') and not a reserved name",
     )
 

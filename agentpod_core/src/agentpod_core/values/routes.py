@@ -46,7 +46,8 @@ class Daemon(Struct, frozen=True, kw_only=True):
     ``folders`` are to exist. ``capabilities`` are kernel ones (``net_bind_service``) that an
     unprivileged process needs. ``identity`` changes when a running one has to be replaced by a
     new one. ``log`` is where its output goes. ``owned`` are paths that are to belong, with everything
-    in them, to the user that the process runs as before it starts.
+    in them, to the user that the process runs as before it starts. ``ports`` are what it listens on
+    (address and port), by the plugin's setting that chooses each.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Daemon(Struct, frozen=True, kw_only=True):
     identity: str = ""
     log: str = ""
     owned: tuple[str, ...] = ()
+    ports: dict[str, tuple[str, int]] = {}
 
 
 def route_problems(routes: Sequence[Route]) -> list[Problem]:

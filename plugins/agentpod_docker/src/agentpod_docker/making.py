@@ -30,7 +30,10 @@ def container_body(action: CreateContainer, material: Mapping[SecretRef, str], p
         "Env": [f"{name}={_value(value, material)}" for name, value in sorted(workload.env.items())],
         "StopTimeout": max(1, round(workload.stop_timeout)),
         "NetworkingConfig": {
-            "EndpointsConfig": {action.network: {"IPAMConfig": {"IPv4Address": action.address}}},
+            # By its hostname a pod finds the others of its tenant, and nobody else's.
+            "EndpointsConfig": {
+                action.network: {"IPAMConfig": {"IPv4Address": action.address}, "Aliases": [action.hostname]}
+            },
         },
         "HostConfig": {
             "NetworkMode": action.network,

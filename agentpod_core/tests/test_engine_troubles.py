@@ -1,0 +1,250 @@
+"""The engine in trouble: what is healthy is left alone, nobody starves, and nothing is said twice or unsaid."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from msgspec.structs import replace
+
+from agentpod_core import ContainerState, Probe, Workload
+from agentpod_core.values.actions import UpdateLimits
+from agentpod_core.values.status import ConditionType, Phase
+
+SHORT = Probe(probe="any", timeout=1, start_deadline=0.2)
+
+
+async def test_a_platform_that_was_away_restarts_no_agent_it_has_not_asked(rig: Any) -> None:
+    """An agent that started long ago, by the engine's own hand, gets its time from the first question on."""
+    workload = replace(rig.workload, probe=SHORT)
+    async with rig.running():
+        pod_id = await rig.add(workload=workload)
+        await rig.phase(pod_id, Phase.RUNNING)
+    rig.engine.reboot()
+    await asyncio.sleep(0.4)
+    started = rig.container(pod_id).started_at
+    async with rig.running("two"):
+        await rig.phase(pod_id, Phase.RUNNING)
+        assert rig.container(pod_id).started_at == started
+        assert not await rig.told("StartTooSlow")
+
+
+async def test_a_start_that_never_answers_is_tried_again(rig: Any) -> None:
+    """An agent that stays silent from its start on is restarted when its time is over."""
+    async with rig.running():
+        rig.health.ill.add(await rig.add(workload=replace(rig.workload, probe=SHORT)))
+        await rig.until(lambda: rig.told("StartTooSlow"))
+
+
+async def test_a_probe_that_fails_itself_restarts_nobody(rig: Any) -> None:
+    """A probe that raises says nothing about the agent: it is shown as not ready and goes on running."""
+    async with rig.running():
+        pod_id = await rig.add()
+        await rig.phase(pod_id, Phase.RUNNING)
+        started = rig.container(pod_id).started_at
+        rig.health.broken.add(pod_id)
+        await rig.phase(pod_id, Phase.DEGRADED)
+        await asyncio.sleep(0.5)
+        assert rig.container(pod_id).started_at == started
+        assert (await rig.status(pod_id)).params["cause"] == "ProbeFailed"
+        rig.health.broken.clear()
+        await rig.phase(pod_id, Phase.RUNNING)
+
+
+async def test_one_silence_after_a_long_illness_is_no_hang(rig: Any) -> None:
+    """Answers that say "not ready" count for nothing when the agent once does not answer at all."""
+    async with rig.running() as controller:
+        pod_id = await rig.add()
+        await rig.phase(pod_id, Phase.RUNNING)
+        started = rig.container(pod_id).started_at
+        rig.health.broken.add(pod_id)
+        await rig.until(lambda: controller.probed(pod_id).failures > 5)
+        rig.health.ill.add(pod_id)
+        await rig.until(lambda: not controller.probed(pod_id).result.alive)
+        rig.health.ill.clear()
+        rig.health.broken.clear()
+        await rig.phase(pod_id, Phase.RUNNING)
+        assert rig.container(pod_id).started_at == started
+
+
+async def test_a_new_leader_takes_back_no_word(rig: Any) -> None:
+    """A platform that starts again says nothing worse of a running pod than it said before."""
+    async with rig.running():
+        pod_id = await rig.add()
+        await rig.phase(pod_id, Phase.RUNNING)
+        await rig.until(lambda: rig.engine.protection.active)
+
+        async def is_routed() -> bool:
+            return (await rig.status(pod_id)).condition(ConditionType.ROUTED).status is True
+
+        await rig.until(is_routed)
+        await asyncio.sleep(0.3)
+    saved = rig.store.saved
+    since = (await rig.status(pod_id)).condition(ConditionType.ROUTED).since
+    async with rig.running("two"):
+        await asyncio.sleep(0.5)
+        assert (await rig.status(pod_id)).condition(ConditionType.ROUTED).since == since
+        assert rig.store.saved == saved
+
+
+async def test_a_tenant_without_a_network_holds_up_nobody_else(rig: Any) -> None:
+    """Where one tenant's network cannot be had, the regular look still mends every other tenant's pods."""
+    rig.engine.add_foreign_network("theirs", "10.0.0.0/8")
+    async with rig.running():
+        await rig.store.add_tenant("aaa")
+        del rig.engine.networks["theirs"]
+        first = await rig.store.add_tenant("blocked")
+        lease = (await rig.store.tenant(first)).lease
+        rig.engine.add_foreign_network("theirs", lease.subnet)
+        pod_id = await rig.add("zzz")
+        await rig.phase(pod_id, Phase.RUNNING)
+        # Nothing tells of this one, so only the regular look can find it.
+        rig.engine.watchers.clear()
+        rig.container(pod_id).state = ContainerState.EXITED
+        rig.container(pod_id).finished_at = rig.engine.now()
+        await rig.until(lambda: rig.container(pod_id).state is ContainerState.RUNNING)
+
+
+async def test_what_stays_refused_is_told_once(rig: Any) -> None:
+    """A pod that cannot be made is told of once and tried again at its own pace, not at every look."""
+    async with rig.running(resync=0.05):
+        pod_id = await rig.add(workload=Workload(image="nowhere:1"))
+        await rig.phase(pod_id, Phase.BLOCKED)
+        await asyncio.sleep(0.5)
+        assert (await rig.told("Creating"), await rig.told("ImageNotFound")) == (1, 1)
+
+
+async def test_an_unknown_mistake_of_a_runtime_is_shown(rig: Any) -> None:
+    """An exception that is none of ours is shown at the pod, and tried again."""
+    for nth in range(1, 6):
+        rig.engine.cut_apply(nth, error=OSError(28, "No space left on device"))
+    async with rig.running():
+        pod_id = await rig.add()
+
+        async def shown() -> bool:
+            status = await rig.status(pod_id)
+            return status.reason == "PluginFailed"
+
+        await rig.until(shown)
+        await rig.phase(pod_id, Phase.RUNNING)
+
+
+async def test_a_change_without_effect_is_not_repeated_for_ever(rig: Any) -> None:
+    """An engine that takes a limit and then shows another is not asked again and again without a pause."""
+    async with rig.running():
+        pod_id = await rig.add()
+        await rig.phase(pod_id, Phase.RUNNING)
+        real = type(rig.runtime).inspect
+
+        async def forgetful(name: str) -> Any:
+            seen = await real(rig.runtime, name)
+            return seen and replace(seen, limits=replace(seen.limits, pids=None))
+
+        rig.runtime.inspect = forgetful
+        await asyncio.sleep(0.5)
+        before = len(rig.engine.applied)
+        await asyncio.sleep(0.5)
+        repeated = [one for one in rig.engine.applied[before:] if isinstance(one, UpdateLimits)]
+        assert len(repeated) < 100
+
+
+async def test_a_renamed_container_makes_room_for_its_pod(rig: Any) -> None:
+    """A container that somebody renamed holds the pod's address and data: it goes, and the pod is made again."""
+    async with rig.running():
+        pod_id = await rig.add()
+        await rig.phase(pod_id, Phase.RUNNING)
+        moved = rig.engine.containers.pop(rig.name(pod_id))
+        moved.name = "by-hand"
+        rig.engine.containers["by-hand"] = moved
+        await rig.until(lambda: list(rig.engine.containers) == [rig.name(pod_id)])
+        await rig.phase(pod_id, Phase.RUNNING)
+
+
+async def test_a_second_container_of_a_pod_is_removed(rig: Any) -> None:
+    """Of two containers with one pod's id, the one with another name goes at the next look."""
+    async with rig.running():
+        pod_id = await rig.add()
+        await rig.phase(pod_id, Phase.RUNNING)
+        own = rig.container(pod_id).id
+        rig.engine.add_foreign_container("copy", dict(rig.container(pod_id).labels))
+        await rig.until(lambda: list(rig.engine.containers) == [rig.name(pod_id)])
+        assert rig.container(pod_id).id == own
+
+
+async def test_a_container_that_lost_its_network_is_made_again(rig: Any) -> None:
+    """An agent that was cut off by hand cannot be reached by anybody: it gets a new container."""
+    async with rig.running():
+        pod_id = await rig.add()
+        await rig.phase(pod_id, Phase.RUNNING)
+        own = rig.container(pod_id).id
+        rig.container(pod_id).address = None
+        await rig.until(lambda: rig.container(pod_id) and rig.container(pod_id).id != own)
+        await rig.phase(pod_id, Phase.RUNNING)
+
+
+async def test_slow_work_does_not_hold_up_the_rest(rig: Any) -> None:
+    """While images for many pods are being fetched, another pod is served at once."""
+    rig.engine.images.add("slow:1")
+    real = type(rig.runtime).apply
+    release = asyncio.Event()
+
+    async def apply(action: Any, material: Any) -> None:
+        if getattr(action, "image", "") == "slow:1":
+            await release.wait()
+        await real(rig.runtime, action, material)
+
+    rig.runtime.apply = apply
+    async with rig.running(workers=2):
+        tenant = await rig.store.add_tenant("acme")
+        slow = [await rig.store.add_pod(tenant, f"s{n}", workload=Workload(image="slow:1")) for n in range(4)]
+        await asyncio.sleep(0.2)
+        quick = await rig.store.add_pod(tenant, "quick", workload=rig.workload)
+        await rig.phase(quick, Phase.RUNNING)
+        release.set()
+        for pod_id in slow:
+            await rig.phase(pod_id, Phase.RUNNING)
+
+
+async def test_waiting_for_a_start_costs_nothing(rig: Any) -> None:
+    """Pods that wait for their turn to boot are not looked at over and over, and start as soon as it comes."""
+    heavy = Workload(image="fake:1", ports=rig.workload.ports, probe=rig.workload.probe, boot_cost=30)
+    looks = 0
+    real = type(rig.runtime).inspect
+
+    async def inspect(name: str) -> Any:
+        nonlocal looks
+        looks += 1
+        return await real(rig.runtime, name)
+
+    async with rig.running(slots=1, resync=5.0):
+        tenant = await rig.store.add_tenant("acme")
+        pods = [await rig.store.add_pod(tenant, f"p{number}", workload=heavy) for number in range(5)]
+        rig.health.ill.update(pods)
+        await asyncio.sleep(0.3)
+        rig.runtime.inspect = inspect
+        await asyncio.sleep(0.5)
+        assert looks < 60
+        rig.health.ill.clear()
+        for pod_id in pods:
+            await rig.phase(pod_id, Phase.RUNNING)
+
+
+async def test_an_engine_that_is_away_makes_nothing_up(rig: Any) -> None:
+    """While the engine does not answer, whether a pod lives is unknown; afterwards it is as before."""
+    async with rig.running():
+        pod_id = await rig.add()
+        await rig.phase(pod_id, Phase.RUNNING)
+        started = rig.container(pod_id).started_at
+        rig.engine.reachable = False
+
+        async def unknown() -> bool:
+            alive = (await rig.status(pod_id)).condition(ConditionType.ALIVE)
+            return (alive.status, alive.reason) == (None, "EngineUnreachable")
+
+        await rig.until(unknown)
+        assert (await rig.status(pod_id)).phase is Phase.RUNNING
+        rig.engine.reachable = True
+        await rig.phase(pod_id, Phase.RUNNING)
+        alive = (await rig.status(pod_id)).condition(ConditionType.ALIVE)
+        assert alive.status is True
+        assert rig.container(pod_id).started_at == started
