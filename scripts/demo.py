@@ -154,7 +154,7 @@ class Demo:
             domain = (parts.hostname or "").partition(".")[2]
             port = f":{parts.port}" if parts.port else ""
             lines.append(
-                f"  dashboard      {parts.scheme}://agentpod.{domain}{port}/   (login: admin, the password above)"
+                f"  dashboard      {parts.scheme}://agentpod.{domain}{port}/   (login: admin, with the password of the first start)"
             )
             lines.append(f"  {AGENT}   {urls[0]}")
             link = self.agentpod("pod", "open", AGENT, check=False).stdout.strip()

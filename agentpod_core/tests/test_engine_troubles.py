@@ -23,7 +23,8 @@ async def test_a_platform_that_was_away_restarts_no_agent_it_has_not_asked(rig: 
     rig.engine.reboot()
     await asyncio.sleep(0.4)
     started = rig.container(pod_id).started_at
-    async with rig.running("two"):
+    async with rig.running("two") as controller:
+        await rig.until(lambda: controller.probed(pod_id))
         await rig.phase(pod_id, Phase.RUNNING)
         assert rig.container(pod_id).started_at == started
         assert not await rig.told("StartTooSlow")
@@ -138,7 +139,7 @@ async def test_a_change_without_effect_is_not_repeated_for_ever(rig: Any) -> Non
 
         async def forgetful(name: str) -> Any:
             seen = await real(rig.runtime, name)
-            return seen and replace(seen, limits=replace(seen.limits, pids=None))
+            return seen and replace(seen, limits=replace(seen.limits, memory=1))
 
         rig.runtime.inspect = forgetful
         await asyncio.sleep(0.5)

@@ -123,7 +123,13 @@ class Sim:
     def _start(self, container: Container) -> None:
         self.now += timedelta(milliseconds=10)
         if self.exits is None:
-            self._set(container, state=ContainerState.RUNNING, started_at=self.now, exit_code=None)
+            self._set(
+                container,
+                state=ContainerState.RUNNING,
+                started_at=self.now,
+                exit_code=None,
+                address=self.desired.address,
+            )
         else:
             self._set(
                 container,

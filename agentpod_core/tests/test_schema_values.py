@@ -114,8 +114,10 @@ def test_text_is_read_as_its_field_says(path, text, value):
         ("channels", "web", "NotReadable"),
         ("pair", "1, a", "NotReadable"),
         ("modle", "x", "UnknownField"),
-        ("model.name", "x", "UnknownField"),
-        ("workers.0", "1", "UnknownField"),
+        ("model.name", "x", "NoFieldsBelow"),
+        ("workers.0", "1", "NoFieldsBelow"),
+        ("raw." + "a." * 3000 + "a", "1", "TooDeep"),
+        ("raw", "[" * 900 + "]" * 900, "NotReadable"),
         ("channels.x", "1", "InvalidIndex"),
         ("channels.1.kind", "web", "InvalidIndex"),
         ("channels.0.greeting", "Hi", "MissingField"),
@@ -546,3 +548,18 @@ def test_dotted_path_is_taken_apart_and_put_together(dotted, parts):
     """Dots and backslashes in keys survive the way there and back."""
     assert paths.split(dotted) == parts
     assert paths.join(parts) == dotted
+
+
+def test_what_is_told_of_a_hopeless_value_is_bounded():
+    """Two hundred mistakes are enough to begin with; thousands would take seconds to describe."""
+    hopeless = {**GOOD, **{f"field{number}": 1 for number in range(5000)}}
+    assert len(schema.problems(PUBLISHED, hopeless)) == 200
+
+
+@pytest.mark.parametrize(("levels", "expected"), [(31, False), (32, False), (33, True), (50_000, True)])
+def test_depth_is_counted_without_recursion(levels, expected):
+    """A list in a list has two levels, and however many there are, counting them is safe."""
+    value: Any = []
+    for _ in range(levels - 1):
+        value = {"a": value} if isinstance(value, list) else [value]
+    assert schema.is_too_deep(value) is expected

@@ -143,6 +143,14 @@ async def test_entry_points_are_the_settings(tmp_path: Path, opened: Opened, but
     assert (await opened(tmp_path, settings)).entrypoints() == expected
 
 
+async def test_all_ports_that_traefik_opens_are_told(tmp_path: Path, opened: Opened, but: Change) -> None:
+    """Whoever starts it can see before that each is free, and name the setting that chooses another."""
+    settings = but(bind="127.0.0.1", http=8080, https=8443, ping=8701)
+    expected = {"http": ("127.0.0.1", 8080), "https": ("127.0.0.1", 8443), "ping": ("127.0.0.1", 8701)}
+    assert (await opened(tmp_path, settings)).daemon().ports == expected
+    assert set((await opened(tmp_path, but(https=None))).daemon().ports) == {"http", "ping"}
+
+
 async def test_a_router_without_its_traefik_is_not_ready(tmp_path: Path, opened: Opened, but: Change) -> None:
     """Nobody answers the ping."""
     assert await (await opened(tmp_path, but())).ready() is False

@@ -13,12 +13,16 @@ from agentpod_core.values.world import Container, Protection
 class Probed(Struct, frozen=True, kw_only=True):
     """The probe's word on one start of a container.
 
-    ``failures`` counts the checks in a row that found the agent not alive or not ready; ``at``
-    is when the last one ended. ``started_at`` names the start it speaks of.
+    ``failures`` counts the checks in a row that found the agent not ready, ``silences`` those to
+    which it gave no answer at all; ``at`` is when the last one ended. ``started_at`` names the
+    start it speaks of. ``waited`` is for how many seconds that start was asked in vain so far,
+    by a clock that does not jump; less than went by where many agents boot at once.
     """
 
     result: ProbeResult
     failures: int
+    silences: int = 0
+    waited: float = 0.0
     at: datetime
     started_at: datetime | None
 
@@ -29,7 +33,8 @@ class Observed(Struct, frozen=True, kw_only=True):
     ``containers`` are all that carry its id; the one with its name was looked at deeply.
     ``volumes`` are the names of its volumes that exist (only needed, and only looked up, for a
     pod that is to be deleted). ``probed`` None means that nobody asked the agent yet.
-    ``has_boot_slot`` False means that starts have to wait. ``routed`` is whether its route is set.
+    ``has_boot_slot`` False means that starts have to wait. ``routed`` is whether its route is set,
+    None before the routes were looked at.
     """
 
     containers: tuple[Container, ...] = ()

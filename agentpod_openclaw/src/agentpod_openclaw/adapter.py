@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
-from typing import Any, ClassVar
-from urllib.parse import parse_qs, urlencode, urlsplit
+from typing import ClassVar
 
-import msgspec
 from msgspec import Struct
 
 import agentpod_core as core
-from agentpod_openclaw import gateway, render
+from agentpod_openclaw import door, gateway, render
 from agentpod_openclaw.config import OpenClawConfig
 from agentpod_openclaw.image import CLI, IMAGE, RECIPE
+from agentpod_openclaw.seen import Seen
 
 MIB = 1024 * 1024
 SMALLEST = 1024 * MIB
@@ -21,7 +19,6 @@ SMALLEST_WHOLE = 1536 * MIB
 """Below this the first chat turn ends out of memory, unless plugins are trimmed; below ``SMALLEST`` even then."""
 
 CONFIG_REFUSED = 78
-DOOR_SECONDS = 60.0
 
 
 class OpenClawAdapter(core.AgentAdapter[OpenClawConfig]):
@@ -36,7 +33,7 @@ class OpenClawAdapter(core.AgentAdapter[OpenClawConfig]):
         "default": core.Resources(memory=2048 * MIB, cpus=2000, pids=512),
         "small": core.Resources(memory=1024 * MIB, cpus=1000, pids=512),
     }
-    boot_cost: ClassVar[float] = 30.0
+    boot_cost: ClassVar[float] = 20.0
     request: ClassVar[int] = 768 * MIB
 
     def workload(self, config: OpenClawConfig, pod: core.Pod, package: core.Package | None) -> core.Workload:
@@ -48,7 +45,7 @@ class OpenClawAdapter(core.AgentAdapter[OpenClawConfig]):
         is_trimmed = memory is not None and memory < SMALLEST_WHOLE
         env: dict[str, str | core.SecretRef] = {}
         if is_trimmed:
-            env["NODE_OPTIONS"] = "--max-old-space-size=512"
+            env["NODE_OPTIONS"] = render.SMALL_HEAP
         rendered = json.dumps(render.gateway_config(config, pod, is_trimmed=is_trimmed), indent=2) + "\n"
         return core.Workload(
             image=IMAGE,
@@ -125,44 +122,13 @@ class OpenClawAdapter(core.AgentAdapter[OpenClawConfig]):
         )
 
     async def open_door(self, link: core.Link, pod: core.Pod) -> core.Door | None:
-        """Ask the gateway for its own single-use browser handoff and point it at the pod's address.
+        """Have OpenClaw issue its own single-use grant for a browser's owner, and put it into a link.
 
-        The handoff is bound to the first browser that redeems it, holds no gateway token, and is
-        good for ten minutes (web/dashboard.md).
+        The grant is bound to the first browser that redeems it, holds no gateway token, and is good
+        for ten minutes.
         """
         del pod
-        done = await link.exec((*CLI, "dashboard", "--json"), timeout=DOOR_SECONDS)
-        answer = Seen(_json(done.stdout))
-        fragment = parse_qs(urlsplit(answer.get("browserUrl", str) or "").fragment)
-        token = fragment.get("bootstrapToken", [""])[0]
-        if done.code != 0 or not token:
-            raise core.TemporaryError("OpenClawNoDoor", exit_code=done.code)
-        profile = fragment.get("bootstrapProfile", ["owner"])[0]
-        expires = answer.get("browserBootstrapExpiresAtMs", int) or 0
-        return core.Door(
-            path=f"/#{urlencode({'bootstrapToken': token, 'bootstrapProfile': profile})}",
-            expires_at=datetime.fromtimestamp(expires / 1000, UTC),
-        )
-
-
-class Seen:
-    """Reads JSON that somebody else wrote, without trusting its shape."""
-
-    def __init__(self, value: Any) -> None:
-        self._value: dict[str, Any] = value if isinstance(value, dict) else {}
-
-    def at(self, key: str) -> Seen:
-        """Give the object below a key; an empty one where there is none."""
-        return Seen(self._value.get(key))
-
-    def get(self, key: str, kind: type[Any]) -> Any:
-        """Give the value below a key if it is of that kind, else None."""
-        value = self._value.get(key)
-        return value if type(value) is kind else None
-
-    def items(self) -> list[tuple[str, Seen]]:
-        """Give what is below, as objects."""
-        return [(key, Seen(value)) for key, value in self._value.items()]
+        return await door.issue(link)
 
 
 def _seeds(config: OpenClawConfig) -> tuple[core.File, ...]:
@@ -182,10 +148,3 @@ def _memory_problems(memory: int | None) -> list[core.Problem]:
     params = {"memory": core.format_bytes(memory), "smallest": core.format_bytes(SMALLEST)}
     message = f"{params['memory']} is too little: OpenClaw needs {params['smallest']}"
     return [core.Problem(path="$.memory", reason="OpenClawTooLittleMemory", params=params, message=message)]
-
-
-def _json(text: bytes) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return None

@@ -9,6 +9,8 @@ from msgspec import Meta, Struct
 
 from agentpod_core import Problem, SecretRef
 
+HttpUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/]+[^\s]*$", max_length=500)]
+
 
 class Provider(StrEnum):
     """Who answers as the language model."""
@@ -43,11 +45,10 @@ class Telegram(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(title="Allowed people", description="Numeric Telegram user ids.", max_length=500),
     ] = ()
     api_root: Annotated[
-        str | None,
+        HttpUrl | None,
         Meta(
             title="Bot API address",
             description="Only for a Bot API server of your own.",
-            pattern=r"^https?://[^\s/]+[^\s]*$",
             extra_json_schema={"x-agentpod-advanced": True},
         ),
     ] = None
@@ -71,12 +72,11 @@ class OpenClawConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Meta(title="API key", description="Left empty only for a compatible server that asks for none."),
     ] = None
     base_url: Annotated[
-        str | None,
+        HttpUrl | None,
         Meta(
             title="Server address",
             description="Of an OpenAI-compatible server, with its version path.",
             examples=["https://llm.example.com/v1"],
-            pattern=r"^https?://[^\s/]+[^\s]*$",
         ),
     ] = None
     agent_name: Annotated[str, Meta(title="Name", description="What the agent calls itself.", max_length=80)] = ""

@@ -28,6 +28,9 @@ MODEL_PROVIDER = "platform"
 _ADDRESSES = {Provider.DEEPSEEK: "https://api.deepseek.com/v1"}
 """Providers that speak OpenAI's dialect and have no plugin in OpenClaw's package."""
 
+SMALL_HEAP = "--max-old-space-size=448 --max-semi-space-size=4"
+"""Node's options in a small pod: what is left of 1 GiB is code, threads and SQLite."""
+
 _CONTEXT_WINDOW = 128_000
 _MAX_TOKENS = 8_192
 

@@ -31,7 +31,7 @@ from agentpod_traefik.binary import Binary, find, within_reach
 from agentpod_traefik.certificates import CertificateFolder, Pair
 from agentpod_traefik.dynamic import Serving, file_name, file_text, is_ours, read
 from agentpod_traefik.folder import WatchedFolder
-from agentpod_traefik.settings import TraefikSettings, settings_problems, settled
+from agentpod_traefik.settings import LOOPBACK, TraefikSettings, settings_problems, settled
 from agentpod_traefik.static import static_text
 
 PLATFORM_FILE = "agentpod.yml"
@@ -183,6 +183,8 @@ class _Opened:
             identity=fingerprint[:16],
             log=str(self._folder / "traefik.log"),
             owned=(str(self._certificates.path),),
+            ports={"http": (self.settings.bind, self.settings.http), "ping": (LOOPBACK, self.settings.ping)}
+            | ({"https": (self.settings.bind, self.settings.https)} if self.settings.https else {}),
         )
 
     def _refresh_certificate(self) -> None:

@@ -55,11 +55,22 @@ def test_the_request_is_named_where_the_server_itself_failed(agentpod, server):
 
 
 def test_an_answer_that_is_no_problem_document_is_still_an_error(agentpod, server):
-    """A proxy's own error page does not become a traceback."""
-    server.on("GET", "/tenants/acme", "<html>Bad Gateway</html>", status=502, media="text/html")
+    """A proxy's own error page does not become a traceback: the server behind it is not reached, which is 7."""
+    server.on("GET", "/tenants/acme", "<html>Bad\x1b[31m Gateway</html>", status=502, media="text/html")
     ended = agentpod("tenant", "get", "acme")
-    assert ended.code == 1
+    assert ended.code == 7
     assert "HTTP 502" in ended.err
+    assert "agentpod up" in ended.err
+    assert "\x1b" not in ended.err
+
+
+@pytest.mark.parametrize("body", ["404 page not found", '{"error": "no such page"}'])
+def test_a_404_of_somebody_elses_server_is_no_missing_tenant(agentpod, server, body):
+    """Only a server of ours can say that something is not there."""
+    server.on("GET", "/tenants/acme", body, status=404, media="text/plain")
+    ended = agentpod("tenant", "get", "acme")
+    assert ended.code == 7
+    assert "AGENTPOD_SERVER" in ended.err
 
 
 def test_an_answer_that_is_no_json_is_no_server_of_ours(agentpod, server):

@@ -2,5 +2,6 @@
 
 from __future__ import annotations
 
+from agentpod_server.dashboard.testing import *  # noqa: F403 - fixtures
 from agentpod_server.store.testing import *  # noqa: F403 - fixtures
 from agentpod_server.testing import *  # noqa: F403 - fixtures

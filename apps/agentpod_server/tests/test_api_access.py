@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from litestar import Litestar, get, post
+from litestar import Litestar, WebSocket, get, post, websocket
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from agentpod_core import ConfigError
 from agentpod_server.api import auth
@@ -16,6 +20,7 @@ from agentpod_server.testing import PASSWORD, Rig
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LOGIN = "/api/v1/login"
+STRANGERS = {LOGIN, "/healthz", "/readyz", "/metrics", "/", "/login", "/language", "/dashboard-assets/{file_path:path}"}
 ADMIN = {"user": "admin", "password": PASSWORD}
 
 
@@ -41,7 +46,7 @@ async def test_nobody_comes_in_without_a_right_token(rig, header):
 
 
 async def test_every_route_is_closed_unless_it_says_otherwise(rig):
-    """Of all routes only login, the schema's pages and the three at the root answer strangers."""
+    """Of all routes only logins, the schema's pages, pages' files and the three at the root answer strangers."""
     app = create_app(rig.parts)
     is_open = {
         path
@@ -50,7 +55,8 @@ async def test_every_route_is_closed_unless_it_says_otherwise(rig):
         for path in [route.path]
         if handler.opt.get("entry") is auth.Entry.OPEN and not route.path.startswith("/schema")
     }
-    assert is_open == {"/api/v1/login", "/healthz", "/readyz", "/metrics"}
+    assert is_open <= STRANGERS
+    assert {LOGIN, "/healthz", "/readyz", "/metrics"} <= is_open
 
 
 async def test_a_token_in_the_address_is_no_token(rig):
@@ -155,6 +161,82 @@ async def test_guessing_is_slowed_down_by_address_and_login(rig):
         assert (await client.post(LOGIN, json=ADMIN, headers=there)).status_code == 200
         rig.clock.passed += 901
         assert (await client.post(LOGIN, json=ADMIN, headers=here)).status_code == 200
+
+
+async def test_the_case_of_a_login_gives_no_further_guesses(rig):
+    """Logins are compared without case, and so are they counted."""
+    async with rig.client() as client:
+        for name in ("admin", "Admin", "ADMIN", "aDmin", "adMin"):
+            assert (await client.post(LOGIN, json={"user": name, "password": "no"})).status_code == 401
+        assert (await client.post(LOGIN, json=ADMIN)).status_code == 429
+
+
+async def test_guesses_at_the_same_time_are_counted_one_by_one(rig):
+    """Sending many guesses at once gives no more of them than sending one after another."""
+    async with rig.client() as client:
+        answers = await asyncio.gather(
+            *(client.post(LOGIN, json=ADMIN | {"password": f"no{number}"}) for number in range(20))
+        )
+    assert sorted(one.status_code for one in answers) == [401] * 5 + [429] * 15
+
+
+async def test_strangers_may_send_little(rig):
+    """A login is small: a body of a megabyte is refused before anybody looks into it."""
+    async with rig.client() as client:
+        answer = await client.post(LOGIN, json={f"field{number}": 1 for number in range(2000)})
+    assert (answer.status_code, answer.json()["params"]) == (413, {"limit": "8 KiB"})
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\x1b[31mred", "c1\x9b31m", "\u2028", "", "x" * 81])
+async def test_a_token_has_a_name_that_fits_into_a_line(api, rig, name):
+    """The name stands for the actor in logs and events: it ends no line and commands no terminal."""
+    answer = await api.post("/api/v1/tokens", json={"name": name})
+    assert (answer.status_code, answer.json()["problems"][0]["path"]) == (422, "$.name")
+    answer = await api.post(LOGIN, json=ADMIN | {"token_name": name})
+    assert answer.status_code == 422
+
+
+async def test_no_handler_answers_a_stranger(rig):
+    """Each handler of each route, asked by each of its methods, wants a token or session unless it is named here."""
+    app = create_app(rig.parts)
+    closed = 0
+    async with rig.client() as client:
+        for route in app.routes:
+            if route.path in STRANGERS or route.path.startswith("/schema"):
+                continue
+            path = "/".join("x" if part.startswith("{") else part for part in route.path_format.split("/"))
+            for method in getattr(route, "methods", []):
+                answer = await client.request(method, path, content=b"{}")
+                sent_to_login = answer.is_redirect and answer.headers["location"].startswith("/login")
+                assert answer.status_code == 401 or sent_to_login, (method, route.path, answer.status_code)
+                closed += 1
+    assert closed > 60
+
+
+async def test_a_socket_of_the_dashboard_is_for_its_own_pages(rig):
+    """Browsers send cookies with sockets that other sites open; those are refused, as strangers are."""
+
+    @websocket("/live", opt=auth.SESSION)
+    async def live(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.send_text("secret")
+        await socket.close()
+
+    app = Litestar([live], guards=[auth.guard], state=create_app(rig.parts).state, openapi_config=None)
+    home = rig.url
+    try:
+        async with rig.serving(app):
+            url = rig.url.replace("http://", "ws://") + "/live"
+            session = await rig.services.identity.login("admin", PASSWORD, address="", request_id="")
+            cookie = {"Cookie": f"{SESSION_COOKIE}={session.raw_id}"}
+            for headers in ({}, cookie | {"Origin": "https://pod.agents.test"}, cookie | {"Origin": "null"}):
+                with pytest.raises(InvalidStatus):
+                    await connect(url, additional_headers=headers, proxy=None)
+            own = cookie | {"Origin": rig.url}
+            async with connect(url, additional_headers=own, proxy=None) as line:
+                assert await line.recv() == "secret"
+    finally:
+        rig.url = home
 
 
 async def test_a_token_is_shown_once_and_works_until_it_is_revoked(api, rig):

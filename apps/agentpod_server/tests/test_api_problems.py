@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from agentpod_core import TemporaryError, catalogue
@@ -161,6 +163,42 @@ async def test_strange_names_in_addresses_are_not_found(api, name):
 async def test_texts_that_cannot_be_stored_are_refused(api, rig):
     """A text that the database cannot hold is the request's mistake, not the server's."""
     answer = await rig.pod(api, config={"greeting": "a\u0000b"})
-    assert (answer.status_code, answer.json()["reason"]) == (422, "InvalidConfig")
+    assert (answer.status_code, answer.json()["reason"]) == (422, "InvalidRequest")
     lone = await api.post("/api/v1/tenants", content=b'{"slug": "acme", "name": "\\ud800"}')
     assert (lone.status_code, lone.json()["reason"]) == (400, "BadJson")
+
+
+async def test_a_deep_body_is_refused_as_what_it_is(api, rig):
+    """Nesting that a walk through the value could not follow answers 400, and nothing else."""
+    await rig.pod(api)
+    deep = b'{"a":' * 900 + b"1" + b"}" * 900
+    body = b'{"name":"deep","adapter":"talker","config":' + deep + b"}"
+    answer = await api.post("/api/v1/tenants/acme/pods", content=body)
+    assert (answer.status_code, answer.json()["reason"]) == (400, "BadJson")
+
+
+@pytest.mark.parametrize("part", ["config", "set", "secrets"])
+async def test_a_body_full_of_mistakes_is_answered_soon(api, rig, part):
+    """A megabyte of unknown fields is no way to stop the server for everybody: what is told is bounded."""
+    await rig.pod(api)
+    body = {"name": "many", "adapter": "talker", part: {f"field{number}": "x" for number in range(30_000)}}
+    began = time.monotonic()
+    answer = await api.post("/api/v1/tenants/acme/pods", json=body)
+    assert time.monotonic() - began < 1.5
+    assert answer.status_code == 422
+    assert len(answer.json()["problems"]) <= 200
+
+
+async def test_a_path_forges_no_line_of_the_log(api, caplog):
+    """Whatever is in a path, the log has one line for one request, without control characters."""
+    with caplog.at_level("DEBUG"):
+        await api.post("/api/v1/x%0a2026-01-01 INFO root: forged%1b[31m")
+    ours = [one.getMessage() for one in caplog.records if one.name.startswith("agentpod_server")]
+    (line,) = [line for line in ours if "forged" in line]
+    assert line.isprintable()
+
+
+async def test_text_that_cannot_be_stored_is_told_as_a_request_s_mistake(api):
+    """A NUL in a path is no matter of a configuration."""
+    answer = await api.get("/api/v1/tenants/%00")
+    assert (answer.status_code, answer.json()["reason"]) == (422, "InvalidRequest")

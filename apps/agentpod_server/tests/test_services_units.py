@@ -135,12 +135,32 @@ def test_an_address_that_tries_many_logins_is_stopped_too():
         attempts.admit("a", "admin")
 
 
+def test_a_right_password_costs_its_address_nothing():
+    """Whoever logs in often, and rightly, is never stopped."""
+    attempts = Attempts(Clock())
+    for _ in range(100):
+        attempts.admit("a", "admin")
+        attempts.failed("a", "admin")
+        attempts.succeeded("a", "admin")
+
+
+def test_an_ipv6_household_is_one_guesser():
+    """Somebody has 2^64 addresses at least; the network counts. Another network is somebody else."""
+    attempts = Attempts(Clock())
+    for number in range(5):
+        attempts.failed(f"2001:db8:1:2::{number:x}", "admin")
+    with pytest.raises(TemporaryError):
+        attempts.admit("2001:db8:1:2:ffff::1", "admin")
+    attempts.admit("2001:db8:1:3::1", "admin")
+
+
 def test_what_is_remembered_of_guessers_is_bounded():
-    """However many addresses guess, memory stays small."""
+    """However many addresses guess, at logins however long, memory stays small."""
     attempts = Attempts(Clock())
     for number in range(10_000):
-        attempts.failed(f"address{number}", "admin")
+        attempts.failed(f"address{number}", "admin" * 1000)
     assert len(attempts._failures) <= 4096
+    assert max(len(login or "") for _, login in attempts._failures) <= 80
 
 
 async def test_a_password_is_checked_without_saying_whether_the_user_exists():

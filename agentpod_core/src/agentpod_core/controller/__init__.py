@@ -22,12 +22,14 @@ from agentpod_core.observed import Probed
 from agentpod_core.plan import Plan
 from agentpod_core.plugpoints.probes import HealthProbe
 from agentpod_core.ports import RESYNC, ROUTES, Links, PodInput, pod_key, tenant_key
-from agentpod_core.reconcile import Parts, Pass, Reconciler
+from agentpod_core.reconcile import Parts, Pass, Reconciler, is_refused
 from agentpod_core.reconcile.boots import Boots
 from agentpod_core.reconcile.fence import Fence
+from agentpod_core.reconcile.turns import Turns
 from agentpod_core.values.actions import ProtectHost
+from agentpod_core.values.names import container_name
 from agentpod_core.values.pods import Wanted
-from agentpod_core.values.status import Happening, Phase, Severity
+from agentpod_core.values.status import ConditionType, Happening, Phase, Severity
 from agentpod_core.values.world import Container, ContainerState, Protection, World
 
 logger = logging.getLogger(__name__)
@@ -39,7 +41,9 @@ class Pace(Struct, frozen=True, kw_only=True):
     """How often and how wide; times in seconds.
 
     A lease lasts ``lease`` by the database's clock; the leader itself stops acting ``margin``
-    earlier. ``slots`` is how many agents may boot at once, about one for each core.
+    earlier. ``workers`` is how many passes work at once, ``patient`` how many more may wait for a
+    registry or for an agent's end meanwhile. ``slots`` is how many agents may boot at once, about
+    one for each core.
     """
 
     resync: float = 30.0
@@ -47,11 +51,15 @@ class Pace(Struct, frozen=True, kw_only=True):
     lease: float = 10.0
     margin: float = 1.0
     workers: int = 8
+    patient: int = 32
     slots: int = 2
     scale: float = 1.0
 
 
 DEFAULT_PACE = Pace()
+
+PATIENCE = 2
+"""So many failed looks in a row pass for a restart of the engine."""
 
 
 class Controller:
@@ -69,9 +77,11 @@ class Controller:
             links=links,
             clock=parts.clock,
             telemetry=parts.telemetry,
-            changed=lambda pod_id: self.nudge(pod_key(pod_id)),
+            changed=self._nudge_pod,
+            slots=pace.slots,
             scale=pace.scale,
         )
+        self._turns = Turns(pace.workers)
         self._tries: dict[str, int] = {}
         self._orphans: set[str] = set()
         self._round = 0
@@ -115,12 +125,21 @@ class Controller:
         finally:
             await self._step_down()
 
+    def _nudge_pod(self, pod_id: str) -> None:
+        self.nudge(pod_key(pod_id))
+
     async def _lead(self) -> int | None:
         try:
-            return await self._parts.store.lead(self._holder, self._pace.lease)
+            # An answer that takes longer than the lease is worth nothing.
+            async with asyncio.timeout(self._pace.lease):
+                return await self._parts.store.lead(self._holder, self._pace.lease)
+        except TimeoutError:
+            logger.warning("cannot ask for the lease: no answer within %.0f s", self._pace.lease)
         except AgentPodError as error:
             logger.warning("cannot ask for the lease: %s", error)
-            return None
+        except Exception:
+            logger.exception("cannot ask for the lease")
+        return None
 
     async def _step_down(self) -> None:
         try:
@@ -129,10 +148,12 @@ class Controller:
             logger.warning("the lease runs out by itself: %s", error)
 
     def _new_reconciler(self, fence: Fence) -> Reconciler:
-        return Reconciler(self._parts, fence, Boots(self._pace.slots), self._prober.last, Protection(active=None))
+        boots = Boots(self._pace.slots, self._nudge_pod)
+        return Reconciler(self._parts, fence, boots, self._turns, self._prober.last, Protection(active=None))
 
     async def _serve(self, fence: Fence) -> None:
         logger.info("leading with epoch %d", fence.epoch)
+        self._turns = Turns(self._pace.workers)
         reconciler = self._reconciler = self._new_reconciler(fence)
         self._epoch = fence.epoch
         self._queue.add(RESYNC)
@@ -140,7 +161,7 @@ class Controller:
             self._again_and_again("changes", self._follow_changes),
             self._again_and_again("engine events", self._follow_engine),
             self._resync_regularly(),
-            *(self._work(reconciler) for _ in range(self._pace.workers)),
+            *(self._work(reconciler) for _ in range(self._pace.workers + self._pace.patient)),
         ]
         tasks = [asyncio.create_task(job) for job in jobs]
         try:
@@ -203,13 +224,15 @@ class Controller:
             begun = self._parts.clock.monotonic()
             outcome = "failed"
             try:
-                await self._handle(reconciler, key)
+                async with self._turns:
+                    await self._handle(reconciler, key)
                 self._tries.pop(key, None)
                 outcome = "ok"
             except AgentPodError as error:
                 if error.reason != "NotLeader":
                     logger.warning("%s: %s", key, error)
-                    self._queue.add_in(key, self._backoff(key, error))
+                # Of a lease that was renewed late after all, nothing may be lost.
+                self._queue.add_in(key, self._backoff(key, error))
             except Exception:
                 logger.exception("%s", key)
                 self._queue.add_in(key, self._backoff(key, None))
@@ -231,7 +254,7 @@ class Controller:
             await self._resync(reconciler)
         elif key == ROUTES:
             before = reconciler.routed
-            for pod_id in await reconciler.routes() ^ before:
+            for pod_id in await reconciler.routes() ^ (before or frozenset()):
                 self._queue.add(pod_key(pod_id))
         elif kind == "tenant":
             await reconciler.tenant(name)
@@ -254,23 +277,41 @@ class Controller:
 
     async def _resync(self, reconciler: Reconciler) -> None:
         """Compare everything once, shallowly; look deeper only where something seems off, and at a rolling tenth."""
-        world = await self._parts.runtime.observe()
+        try:
+            world = await self._parts.runtime.observe()
+        except TemporaryError:
+            await self._miss_engine(reconciler)
+            raise
+        reconciler.looked(world)
         pods = await self._parts.store.pods()
-        tenants = await self._parts.store.tenants()
         await self._protect(reconciler, world)
-        known = {pod.id for pod in pods}
-        by_pod = {container.pod_id: container for container in world.containers}
-        self._round = (self._round + 1) % 10
-        for tenant in tenants:
-            await reconciler.tenant(tenant.id, world)
-        for number, pod in enumerate(pods):
-            if number % 10 == self._round or not self._seems_right(pod, by_pod.get(pod.id)):
-                self._queue.add(pod_key(pod.id))
         self._queue.add(ROUTES)
-        await self._report_orphans(world, known)
+        own = {container.name: container for container in world.containers}
+        self._round = (self._round + 1) % 10
+        for tenant in await self._parts.store.tenants():
+            if reconciler.needs(tenant):
+                self._queue.add(tenant_key(tenant.id))
+        for number, pod in enumerate(pods):
+            container = own.get(container_name(self._parts.instance, pod.id))
+            if reconciler.is_doubled(pod.id) or not self._seems_right(pod, container, number):
+                self._queue.add(pod_key(pod.id))
+        await self._report_orphans(world, {pod.id for pod in pods})
 
-    def _seems_right(self, pod: PodInput, container: Container | None) -> bool:
+    async def _miss_engine(self, reconciler: Reconciler) -> None:
+        """Let every pod's status say that nobody sees it, once the engine has been away for longer than a restart."""
+        if reconciler.is_engine_away or self._tries.get(RESYNC, 0) < PATIENCE:
+            return
+        reconciler.is_engine_away = True
+        for pod in await self._parts.store.pods():
+            self._queue.add(pod_key(pod.id))
+
+    def _seems_right(self, pod: PodInput, container: Container | None, number: int) -> bool:
         wanted = effective_wanted(pod)
+        if is_refused(pod) and self._queue.is_due(pod_key(pod.id)):
+            return True
+        alive = pod.status.condition(ConditionType.ALIVE)
+        if number % 10 == self._round or alive is None or alive.status is None:
+            return False
         if wanted is Wanted.STOPPED:
             return pod.status.phase is Phase.STOPPED and (container is None or container.state is ContainerState.EXITED)
         if wanted is Wanted.DELETED or container is None or container.state is not ContainerState.RUNNING:
@@ -302,6 +343,8 @@ class Controller:
         news = [
             Happening(kind="system", reason="OrphanContainer", severity=Severity.WARNING, params={"name": name})
             for name in sorted(orphans - self._orphans)
+            # One whose pod was deleted since the list was made is gone by now.
+            if await self._parts.runtime.inspect(name) is not None
         ]
         self._orphans = orphans
         if news:

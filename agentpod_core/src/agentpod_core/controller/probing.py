@@ -10,10 +10,12 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 
 from agentpod_core.errors import AgentPodError
 from agentpod_core.observed import Probed
+from agentpod_core.plugpoints.link import Link
 from agentpod_core.plugpoints.probes import HealthProbe
 from agentpod_core.ports import Clock, Links, PodInput, Telemetry
 from agentpod_core.values.reports import ProbeResult
@@ -22,12 +24,28 @@ from agentpod_core.values.world import Container, Endpoint
 
 logger = logging.getLogger(__name__)
 
+OUR_OWN = frozenset(
+    {
+        "CredentialNotRead",
+        "EngineRefused",
+        "EngineUnreachable",
+        "SecretNotFound",
+        "SecretUnreadable",
+        "StoreBusy",
+        "StoreUnreachable",
+        "UnknownSecretStore",
+    }
+)
+"""Reasons for which an agent could not be asked: they speak of the platform, and no restart of an agent mends them."""
+
 
 class _Follower(Struct):
     started_at: datetime | None
     generation: int
+    boots: bool
     task: asyncio.Task[None] | None = None
     probed: Probed | None = None
+    was_ready: bool = False
 
 
 class Prober:
@@ -41,6 +59,7 @@ class Prober:
         clock: Clock,
         telemetry: Telemetry,
         changed: Callable[[str], None],
+        slots: int = 1,
         scale: float = 1.0,
     ) -> None:
         self._probe = probe
@@ -48,6 +67,7 @@ class Prober:
         self._clock = clock
         self._telemetry = telemetry
         self._changed = changed
+        self._slots = slots
         self._scale = scale
         self._followers: dict[str, _Follower] = {}
 
@@ -60,13 +80,21 @@ class Prober:
         """Ask that start of that container from now on; to do so already is fine."""
         probe = pod.workload.probe
         if probe is None or container.address is None:
+            self.leave(pod.id)
             return
         follower = self._followers.get(pod.id)
         if follower and (follower.started_at, follower.generation) == (container.started_at, pod.generation):
             return
-        kept = follower.probed if follower and follower.started_at == container.started_at else None
+        is_same_start = follower is not None and follower.started_at == container.started_at
+        kept = follower.probed if follower and is_same_start else None
         self.leave(pod.id)
-        follower = _Follower(started_at=container.started_at, generation=pod.generation, probed=kept)
+        follower = _Follower(
+            started_at=container.started_at,
+            generation=pod.generation,
+            boots=pod.workload.boot_cost > 0,
+            probed=kept,
+            was_ready=pod.record.was_ready and pod.record.started_at == container.started_at,
+        )
         self._followers[pod.id] = follower
         follower.task = asyncio.create_task(self._ask(pod, container, probe, follower), name=f"probe {pod.id}")
 
@@ -84,38 +112,62 @@ class Prober:
     async def _ask(self, pod: PodInput, container: Container, probe: Probe, follower: _Follower) -> None:
         endpoint = Endpoint(host=container.address or "", port=pod.workload.main_port() or 0)
         link = self._links.link(pod, endpoint, container.id)
-        was_ready = follower.probed is not None and follower.probed.result.ready
+        asked_at = self._clock.monotonic()
         while True:
-            result = await self._check(link, probe)
-            self._telemetry.probed(pod.id, result.seconds, result.reason)
             before = follower.probed
-            failures = 0 if result.ready else (before.failures if before else 0) + 1
-            follower.probed = Probed(
-                result=result, failures=failures, at=self._clock.now(), started_at=container.started_at
+            result, is_answer = await self._check(link, probe)
+            self._telemetry.probed(pod.id, result.seconds, result.reason)
+            took, asked_at = self._clock.monotonic() - asked_at, self._clock.monotonic()
+            follower.was_ready = follower.was_ready or result.ready
+            probed = follower.probed = Probed(
+                result=result,
+                failures=0 if result.ready else (before.failures if before else 0) + 1,
+                silences=0 if result.alive else (before.silences if before else 0) + 1,
+                waited=(before.waited if before else 0.0) + (took / self._crowd() if is_answer else 0.0),
+                at=self._clock.now(),
+                started_at=container.started_at,
             )
-            was_ready = was_ready or result.ready
-            is_news = before is None or before.result.ready != result.ready or before.result.reason != result.reason
-            if is_news or failures == probe.failures:
+            if _is_news(before, probed, probe):
+                if not is_answer:
+                    logger.warning("pod %s could not be asked: %s", pod.id, result.reason)
                 self._changed(pod.id)
-            pace = probe.interval if was_ready else probe.start_interval
+            pace = probe.interval if follower.was_ready else probe.start_interval
             await self._clock.sleep(pace * self._scale)
 
-    async def _check(self, link: object, probe: Probe) -> ProbeResult:
+    def _crowd(self) -> float:
+        """Give by how much a start is slowed down by the others: those that boot share the processors."""
+        booting = sum(one.boots and not one.was_ready for one in self._followers.values())
+        return max(1.0, booting / self._slots)
+
+    async def _check(self, link: Link, probe: Probe) -> tuple[ProbeResult, bool]:
+        """Ask once; gives the result, and whether it is the agent's: what goes wrong with us is held against nobody."""
         begun = self._clock.monotonic()
+        is_answer = True
         try:
             async with asyncio.timeout(probe.timeout + 1):
-                return await self._probe(probe.probe).check(link, probe.settings, timeout=probe.timeout)  # type: ignore[arg-type]
+                result = await self._probe(probe.probe).check(link, probe.settings, timeout=probe.timeout)
         except TimeoutError:
             result = ProbeResult(alive=False, ready=False, reason="Timeout")
         except AgentPodError as error:
-            result = ProbeResult(alive=False, ready=False, reason=error.reason, params=error.params)
+            is_answer = False
+            result = ProbeResult(alive=True, ready=False, reason=error.reason, params=error.params)
         except Exception:
-            logger.exception("probe %s failed", probe.probe)
-            result = ProbeResult(alive=False, ready=False, reason="ProbeFailed", params={"probe": probe.probe})
-        return ProbeResult(
-            alive=result.alive,
-            ready=result.ready,
-            reason=result.reason,
-            params=result.params,
-            seconds=self._clock.monotonic() - begun,
-        )
+            is_answer = False
+            logger.debug("probe %s failed", probe.probe, exc_info=True)
+            result = ProbeResult(alive=True, ready=False, reason="ProbeFailed", params={"probe": probe.probe})
+        if result.reason in OUR_OWN:
+            is_answer = False
+            result = msgspec.structs.replace(result, alive=True, ready=False)
+        return msgspec.structs.replace(result, seconds=self._clock.monotonic() - begun), is_answer
+
+
+def _is_news(before: Probed | None, now: Probed, probe: Probe) -> bool:
+    """Say whether a pass may come to another conclusion than after the answer before."""
+    if before is None:
+        return True
+    return (
+        (before.result.ready, before.result.reason) != (now.result.ready, now.result.reason)
+        or now.failures == probe.failures
+        or now.silences == probe.failures
+        or before.waited < probe.start_deadline <= now.waited
+    )

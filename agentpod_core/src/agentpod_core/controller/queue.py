@@ -49,6 +49,10 @@ class KeyQueue:
         heapq.heappush(self._heap, (due, key))
         self._news.set()
 
+    def is_due(self, key: str) -> bool:
+        """Say whether a key is to be handled anyway, now or later."""
+        return key in self._waiting or key in self._due
+
     async def get(self) -> str:
         """Wait for the next key; the caller must say ``done`` with it."""
         while True:

@@ -14,8 +14,8 @@ from msgspec import Struct
 from agentpod_core.desired import Desired
 from agentpod_core.errors import AgentPodError, TemporaryError
 from agentpod_core.observed import Observed
-from agentpod_core.plan.conclude import conclude, transition
-from agentpod_core.plan.failures import assess, own_container, start_deadline
+from agentpod_core.plan.conclude import conclude, transition, unseen
+from agentpod_core.plan.failures import assess, own_container
 from agentpod_core.plan.steps import steps
 from agentpod_core.plan.timings import Timings
 from agentpod_core.values.actions import Action
@@ -31,7 +31,7 @@ from agentpod_core.values.status import (
 )
 from agentpod_core.values.world import ContainerState
 
-__all__ = ["Plan", "Timings", "applied_badly", "plan"]
+__all__ = ["Plan", "Timings", "applied_badly", "plan", "unseen"]
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -114,14 +114,15 @@ def _wake_at(  # noqa: PLR0913 - see plan
     if desired.wanted is not Wanted.RUNNING:
         return None
     moments: list[datetime] = []
-    if waits_for in {"WaitingForEngine", "WaitingToStart"}:
+    if waits_for == "WaitingForEngine":
         moments.append(now + timedelta(seconds=timings.settle))
+    if waits_for == "WaitingToStart":
+        # Whoever frees a slot says so; this is for the case that nobody does.
+        moments.append(now + timedelta(seconds=timings.first_backoff))
     if waits_for == "BackingOff" and record.not_before:
         moments.append(record.not_before)
     container = own_container(desired, observed)
-    if container and container.state is ContainerState.RUNNING and container.started_at and desired.workload.probe:
-        if not record.was_ready:
-            moments.append(start_deadline(desired, container))
-        elif record.failures and record.ready_since:
-            moments.append(record.ready_since + timedelta(seconds=timings.good_spell))
+    is_running = container is not None and container.state is ContainerState.RUNNING
+    if is_running and record.failures and record.ready_since:
+        moments.append(record.ready_since + timedelta(seconds=timings.good_spell))
     return min((moment for moment in moments if moment > now), default=None)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from agentpod_core.desired import Desired
-from agentpod_core.observed import Observed
+from agentpod_core.errors import TemporaryError
+from agentpod_core.observed import Observed, Probed
 from agentpod_core.plan.failures import ENDED, LOOPING, current_probe, own_container
 from agentpod_core.plan.steps import LIVING, Steps
 from agentpod_core.values.actions import CreateContainer, StartContainer, StopContainer
@@ -49,10 +51,11 @@ def conclude(desired: Desired, observed: Observed, steps: Steps, before: PodStat
         Answer(type=ConditionType.APPLIED, status=not steps.actions, reason="Applying" if steps.actions else "Applied"),
         _alive(desired, observed),
         ready,
-        _known(ConditionType.ROUTED, observed.routed, ("Routed", "NotRouted")),
+        _known(ConditionType.ROUTED, observed.routed, before, ("Routed", "NotRouted")),
         _known(
             ConditionType.HOST_PROTECTED,
             observed.protection.active,
+            before,
             ("HostProtected", "HostNotProtected"),
             {"detail": observed.protection.reason} if observed.protection.reason else {},
         ),
@@ -65,6 +68,24 @@ def conclude(desired: Desired, observed: Observed, steps: Steps, before: PodStat
         params=verdict.params,
         conditions=tuple(_keep_since(one, before, desired.generation, now) for one in answers),
     )
+
+
+def unseen(before: PodStatus, probed: Probed | None, error: TemporaryError, now: datetime) -> PodStatus:
+    """Conclude what is left to say of a pod while nobody can look at it: whether it lives is unknown.
+
+    An agent that still answers is still ready; that it is dead is never concluded.
+    """
+    unknown = {ConditionType.ALIVE} if probed and probed.result.ready else {ConditionType.ALIVE, ConditionType.READY}
+    conditions = tuple(
+        _keep_since(
+            Answer(type=one.type, status=None, reason=error.reason, params=error.params), before, one.generation, now
+        )
+        if one.type in unknown
+        else one
+        for one in before.conditions
+    )
+    is_ready = before.ready and ConditionType.READY not in unknown
+    return msgspec.structs.replace(before, ready=is_ready, conditions=conditions)
 
 
 def transition(before: PodStatus, after: PodStatus) -> tuple[Happening, ...]:
@@ -176,9 +197,14 @@ def _alive(desired: Desired, observed: Observed) -> Answer:
 def _known(
     kind: ConditionType,
     status: bool | None,  # noqa: FBT001 - three answers, not a switch
+    before: PodStatus,
     reasons: tuple[str, str],
     params: dict[str, Any] | None = None,
 ) -> Answer:
+    kept = before.condition(kind)
+    if status is None and not params and kept is not None:
+        # Nobody has looked yet since this platform came back: its last word stands.
+        return Answer(type=kind, status=kept.status, reason=kept.reason, params=kept.params)
     reason = "Unknown" if status is None else reasons[0] if status else reasons[1]
     return Answer(type=kind, status=status, reason=reason, params=params or {})
 

@@ -52,6 +52,10 @@ def assess(desired: Desired, observed: Observed, record: Record, now: datetime, 
         )
     if desired.wanted is Wanted.RUNNING and desired.restarts > record.restarts_done:
         record = msgspec.structs.replace(record, failures=(), not_before=None, blocked=None)
+    latest = now + timedelta(seconds=timings.longest_backoff)
+    if record.not_before is not None and record.not_before > latest:
+        # The clock was set back: nobody waits for longer than the longest pause.
+        record = msgspec.structs.replace(record, not_before=latest)
     container = own_container(desired, observed)
     if container is None:
         return Assessment(record=_new_start(record, None))
@@ -140,26 +144,18 @@ def _answers(  # noqa: PLR0913 - everything that decides whether an agent is wel
     if probed is not None and probed.result.ready:
         record = msgspec.structs.replace(record, was_ready=True, ready_since=record.ready_since or now)
         return _forgive(record, now, timings), ()
+    # Nothing is held against an agent that nobody asked, however long ago it started.
+    if probed is None:
+        return record, ()
     if record.was_ready:
-        if probed is None or probed.failures < probe.failures:
+        if probed.failures >= probe.failures:
+            record = msgspec.structs.replace(record, ready_since=None)
+        if probed.silences < probe.failures:
             return record, ()
-        record = msgspec.structs.replace(record, ready_since=None)
-        if probed.result.alive:
-            return record, ()
-        return record, (_silence("NotAnswering", {"failures": probed.failures}),)
-    if now >= start_deadline(desired, container):
+        return record, (_silence("NotAnswering", {"failures": probed.silences}),)
+    if probed.waited >= probe.start_deadline:
         return record, (_silence("StartTooSlow", {"seconds": probe.start_deadline}),)
     return record, ()
-
-
-def start_deadline(desired: Desired, container: Container) -> datetime:
-    """Give until when this start of the container has to become ready."""
-    seconds = desired.workload.probe.start_deadline if desired.workload.probe else 0.0
-    started_at = container.started_at
-    if started_at is None:
-        msg = "a container that never started has no deadline"
-        raise ValueError(msg)
-    return started_at + timedelta(seconds=seconds)
 
 
 def _forgive(record: Record, now: datetime, timings: Timings) -> Record:

@@ -74,8 +74,7 @@ def _running(  # noqa: PLR0913 - one return for each of the states that a contai
         return _start_or_wait(desired, observed, record, _creation(desired, "no container"), whole=True)
     if container.state is ContainerState.REMOVING:
         return Steps(record=record, waits_for="WaitingForEngine")
-    if container.spec_hash != desired.spec_hash or container.state is ContainerState.DEAD:
-        reason = "dead" if container.state is ContainerState.DEAD else "the container part of the spec changed"
+    if reason := _why_anew(desired, container):
         obtain, *rest = _creation(desired, reason)
         stops = (_stop(desired, reason),) if container.state in LIVING else ()
         removal = RemoveContainer(container=container.id, reason=reason)
@@ -98,6 +97,17 @@ def _running(  # noqa: PLR0913 - one return for each of the states that a contai
     if container.state is ContainerState.PAUSED:
         return Steps(actions=(_start(desired, "paused by hand"),), record=record)
     return _alive(desired, container, record, now, is_hung=is_hung)
+
+
+def _why_anew(desired: Desired, container: Container) -> str:
+    """Say why a container is past mending; empty when it is not."""
+    if container.state is ContainerState.DEAD:
+        return "dead"
+    if container.spec_hash != desired.spec_hash:
+        return "the container part of the spec changed"
+    if container.state is ContainerState.RUNNING and container.deep and container.address is None:
+        return "cut off from its network"
+    return ""
 
 
 def _alive(desired: Desired, container: Container, record: Record, now: datetime, *, is_hung: bool) -> Steps:

@@ -7,35 +7,51 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from msgspec import Struct
 
 from agentpod_core.desired import Desired, desire, effective_wanted, is_secret
-from agentpod_core.errors import AgentPodError, ConflictError
+from agentpod_core.errors import AgentPodError, ConflictError, TemporaryError
 from agentpod_core.observed import Observed, Probed
-from agentpod_core.plan import Plan, Timings, applied_badly, plan
+from agentpod_core.plan import Plan, Timings, applied_badly, plan, unseen
 from agentpod_core.plugpoints.routers import Router
 from agentpod_core.plugpoints.runtimes import Runtime
-from agentpod_core.ports import Clock, PodInput, Store, Telemetry
+from agentpod_core.ports import Clock, PodInput, Store, Telemetry, TenantInput
 from agentpod_core.reconcile.boots import Boots
 from agentpod_core.reconcile.fence import Fence
 from agentpod_core.reconcile.material import material
+from agentpod_core.reconcile.turns import Turns
 from agentpod_core.values import names
-from agentpod_core.values.actions import Action, CreateNetwork, RemoveNetwork, StartContainer, WriteFiles
+from agentpod_core.values.actions import (
+    Action,
+    CreateNetwork,
+    ObtainImage,
+    RemoveNetwork,
+    StartContainer,
+    StopContainer,
+    WriteFiles,
+)
 from agentpod_core.values.pods import Lease, Wanted
 from agentpod_core.values.routes import Route
 from agentpod_core.values.status import Happening, Phase, PodStatus, Record
 from agentpod_core.values.workload import File, OnChange
 from agentpod_core.values.world import Container, ContainerState, Endpoint, Protection, World
 
+logger = logging.getLogger(__name__)
+
 ROUNDS = 6
 """So many plans in one pass before it lets other keys have their turn."""
 
 MERGED_LIMIT = 4 * 1024 * 1024
 """The largest file, in bytes, that an agent may have made of one that is merged."""
+
+SLOW = (ObtainImage, StopContainer)
+"""What takes as long as a registry or an agent likes."""
 
 BOOTING = (Phase.PENDING, Phase.CREATING, Phase.STARTING)
 
@@ -76,14 +92,23 @@ class Pass(Struct, frozen=True, kw_only=True):
 class Reconciler:
     """Makes passes for one leader; keeps only what can be seen again."""
 
-    def __init__(
-        self, parts: Parts, fence: Fence, boots: Boots, probed: Callable[[str], Probed | None], protection: Protection
+    def __init__(  # noqa: PLR0913 - what a leader shares among its passes
+        self,
+        parts: Parts,
+        fence: Fence,
+        boots: Boots,
+        turns: Turns,
+        probed: Callable[[str], Probed | None],
+        protection: Protection,
     ) -> None:
         self.protection = protection
-        self.routed: frozenset[str] = frozenset()
+        self.routed: frozenset[str] | None = None
+        self.is_engine_away = False
+        self._doubled: frozenset[str] = frozenset()
         self._parts = parts
         self._fence = fence
         self._boots = boots
+        self._turns = turns
         self._probed = probed
         self._networks: set[str] = set()
         self._locks: dict[str, asyncio.Lock] = {}
@@ -93,17 +118,22 @@ class Reconciler:
         """Bring one pod closer to what is wanted of it.
 
         Raises:
-            TemporaryError: the engine or the store does not answer; nothing was concluded.
+            TemporaryError: the engine or the store does not answer; nothing was concluded, but
+                that it is unknown how the pod is where the engine is known to be away.
             ConflictError: ``NotLeader``.
         """
-        pod = await self._parts.store.pod(pod_id)
-        if pod is None:
+        pod = stored = await self._parts.store.pod(pod_id)
+        if pod is None or stored is None:
             self._forget(pod_id)
             return Pass(pod=None)
         desired = desire(self._parts.instance, pod)
         before, record, container = pod.status, pod.record, None
         for _ in range(ROUNDS):
-            observed = await self._observe(desired)
+            try:
+                observed = await self._observe(desired)
+            except TemporaryError as error:
+                await self._unseen(stored, error)
+                raise
             container = next((one for one in observed.containers if one.name == desired.container), None)
             found = self._plan(desired, observed, record, before)
             if found.is_gone:
@@ -111,21 +141,53 @@ class Reconciler:
             if not found.actions:
                 if found.status.phase not in BOOTING:
                     self._boots.release(pod_id)
-                await self._save(pod, found, found.record)
+                elif found.status.reason == "WaitingToStart":
+                    self._boots.wait(pod_id)
+                await self._save(stored, found, found.record)
                 return Pass(pod=pod, status=found.status, container=container, wake_at=found.wake_at)
             if _boots(pod, found) and not self._boots.take(pod_id):
                 # Another pod took the last slot since this plan was made; the next look says so.
                 continue
-            if found.status.phase is not before.phase or found.happenings:
-                await self._save(pod, found, found.assessed)
+            stored = await self._announce(pod, stored, found, before)
             try:
                 await self._apply_all(pod, found.actions)
-            except AgentPodError as error:
-                failed = await self._failed(pod, found, error)
+            except Exception as error:  # noqa: BLE001 - a runtime may raise anything; what it was is shown and logged
+                failed = await self._failed(pod, stored, found, self._understood(error))
                 self._networks.discard(desired.network)
                 return Pass(pod=pod, status=failed.status, container=container, wake_at=failed.wake_at)
             before, record = found.status, found.record
-        return Pass(pod=pod, status=before, container=container, wake_at=self._parts.clock.now())
+        # What was done has no end, or no effect: it goes on later, so that it takes nobody's time.
+        await self._save(stored, msgspec.structs.replace(found, status=before, happenings=()), record)
+        later = self._parts.clock.now() + timedelta(seconds=self._parts.timings.first_backoff)
+        return Pass(pod=pod, status=before, container=container, wake_at=later)
+
+    async def _announce(self, pod: PodInput, stored: PodInput, found: Plan, before: PodStatus) -> PodInput:
+        """Write down what is about to be done, if that is news; another try of what was refused is none."""
+        is_new = found.status.phase is not before.phase
+        if is_refused(pod):
+            found = msgspec.structs.replace(
+                found, happenings=tuple(one for one in found.happenings if one.kind != "pod")
+            )
+            is_new = False
+        if is_new or found.happenings:
+            return await self._save(stored, found, found.assessed)
+        return stored
+
+    async def _unseen(self, stored: PodInput, error: TemporaryError) -> None:
+        if not self.is_engine_away:
+            return
+        status = unseen(stored.status, self._probed(stored.id), error, self._parts.clock.now())
+        if status != stored.status:
+            await self._parts.store.save(self._fence.epoch, stored.id, status=status, record=stored.record)
+
+    def _understood(self, error: Exception) -> AgentPodError:
+        if isinstance(error, AgentPodError):
+            return error
+        # Not in its own words, for they may hold a secret that it was given.
+        kind = f"{type(error).__name__}: {error.strerror}" if isinstance(error, OSError) else type(error).__name__
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        logger.error("the runtime %s failed: %s at %s:%s", self._parts.runtime.name, kind, frame.filename, frame.lineno)
+        return TemporaryError("PluginFailed", plugin=self._parts.runtime.name, error=kind)
 
     async def _gone(self, pod: PodInput) -> Pass:
         gone = Happening(kind="pod", reason="Deleted", params={"pod": pod.name})
@@ -133,14 +195,16 @@ class Reconciler:
         self._forget(pod.id)
         return Pass(pod=None, tenant_id=pod.tenant_id)
 
-    async def _failed(self, pod: PodInput, found: Plan, error: AgentPodError) -> Plan:
+    async def _failed(self, pod: PodInput, stored: PodInput, found: Plan, error: AgentPodError) -> Plan:
         if isinstance(error, ConflictError) and error.reason == "NotLeader":
             raise error
         self._boots.release(pod.id)
+        # What led to this was announced before it was tried.
+        found = msgspec.structs.replace(found, happenings=())
         failed = applied_badly(found, error, self._parts.clock.now(), self._parts.timings)
         if pod.status.reason == failed.status.reason:
-            failed = _without_news(failed)
-        await self._save(pod, failed, failed.record)
+            failed = msgspec.structs.replace(failed, happenings=())
+        await self._save(stored, failed, failed.record)
         return failed
 
     async def dry_run(self, pod_id: str) -> Plan | None:
@@ -151,7 +215,26 @@ class Reconciler:
         desired = desire(self._parts.instance, pod)
         return self._plan(desired, await self._observe(desired), pod.record, pod.status)
 
-    async def tenant(self, tenant_id: str, world: World | None = None) -> None:
+    def looked(self, world: World) -> None:
+        """Take note of what a look at everything showed."""
+        self.is_engine_away = False
+        # One that was made since that look is merely asked for again.
+        self._networks &= {network.name for network in world.networks}
+        self._doubled = frozenset(
+            one.pod_id for one in world.containers if one.name != names.container_name(self._parts.instance, one.pod_id)
+        )
+
+    def needs(self, tenant: TenantInput) -> bool:
+        """Say whether there is anything to do for a tenant, by the last look at everything."""
+        if tenant.wanted is Wanted.DELETED:
+            return not tenant.pods
+        return names.network_name(self._parts.instance, tenant.lease.number) not in self._networks
+
+    def is_doubled(self, pod_id: str) -> bool:
+        """Say whether a container of another name carries that pod's id, by the last look at everything."""
+        return pod_id in self._doubled
+
+    async def tenant(self, tenant_id: str) -> None:
         """Make or remove a tenant's network, and forget a deleted tenant once it has no pods."""
         tenant = await self._parts.store.tenant(tenant_id)
         if tenant is None:
@@ -161,11 +244,10 @@ class Reconciler:
             if not tenant.pods:
                 await self._apply(tenant_id, RemoveNetwork(name=name, reason="the tenant is deleted"))
                 self._networks.discard(name)
+                self._locks.pop(name, None)
                 gone = Happening(kind="tenant", reason="TenantDeleted", params={"tenant": tenant.slug})
                 await self._parts.store.forget_tenant(self._fence.epoch, tenant_id, (gone,))
             return
-        if world is not None and name not in {network.name for network in world.networks}:
-            self._networks.discard(name)
         await self._network(tenant_id, tenant.slug, tenant.lease)
 
     async def routes(self) -> frozenset[str]:
@@ -197,7 +279,7 @@ class Reconciler:
         container = await self._parts.runtime.inspect(desired.container)
         containers: tuple[Container, ...] = (container,) if container else ()
         volumes: tuple[str, ...] = ()
-        if desired.wanted is Wanted.DELETED:
+        if desired.wanted is Wanted.DELETED or self.is_doubled(desired.pod_id):
             world = await self._parts.runtime.observe()
             volumes = tuple(one.name for one in world.volumes if one.labels.get("agentpod.pod-id") == desired.pod_id)
             containers += tuple(
@@ -209,7 +291,7 @@ class Reconciler:
             containers=containers,
             volumes=() if desired.keep_data else volumes,
             probed=self._probed(desired.pod_id),
-            routed=desired.pod_id in self.routed,
+            routed=None if self.routed is None else desired.pod_id in self.routed,
             protection=self.protection,
             has_boot_slot=self._boots.has_slot(desired.pod_id),
         )
@@ -240,9 +322,11 @@ class Reconciler:
         values = await material(self._parts.store, tenant_id, action)
         self._fence.check()
         begun = self._parts.clock.monotonic()
-        outcome = "ok"
+        outcome = "PluginFailed"
         try:
-            await self._parts.runtime.apply(action, values)
+            async with self._turns.lent() if isinstance(action, SLOW) else contextlib.nullcontext():
+                await self._parts.runtime.apply(action, values)
+            outcome = "ok"
         except AgentPodError as error:
             outcome = error.reason
             raise
@@ -266,22 +350,23 @@ class Reconciler:
         async with lock:
             yield
 
-    async def _save(self, pod: PodInput, found: Plan, record: Record) -> None:
-        if found.status == pod.status and record == pod.record and not found.happenings:
-            return
-        await self._parts.store.save(
-            self._fence.epoch, pod.id, status=found.status, record=record, happenings=found.happenings
-        )
+    async def _save(self, stored: PodInput, found: Plan, record: Record) -> PodInput:
+        """Write what differs from what is stored; gives the pod as it is stored then."""
+        if found.status != stored.status or record != stored.record or found.happenings:
+            await self._parts.store.save(
+                self._fence.epoch, stored.id, status=found.status, record=record, happenings=found.happenings
+            )
+        return msgspec.structs.replace(stored, status=found.status, record=record)
 
     def _forget(self, pod_id: str) -> None:
         self._boots.release(pod_id)
         self._addresses.pop(pod_id, None)
 
 
+def is_refused(pod: PodInput) -> bool:
+    """Say whether the last try to apply this very spec was refused, so that the next one is no news."""
+    return pod.status.phase is Phase.BLOCKED and pod.status.observed_generation == pod.generation
+
+
 def _boots(pod: PodInput, found: Plan) -> bool:
     return pod.workload.boot_cost > 0 and any(isinstance(action, StartContainer) for action in found.actions)
-
-
-def _without_news(found: Plan) -> Plan:
-    """Keep a failure that repeats itself from filling the event log."""
-    return msgspec.structs.replace(found, happenings=found.happenings[:-1])

@@ -10,6 +10,7 @@ from agentpod_core.schema.acceptance import Accepted, accept
 from agentpod_core.schema.building import build
 from agentpod_core.schema.checking import problems
 from agentpod_core.schema.coercion import coerce
+from agentpod_core.schema.depth import is_too_deep
 from agentpod_core.schema.fields import Field, Variant, fields, walk
 from agentpod_core.schema.nodes import Kind
 from agentpod_core.schema.publish import humanise, json_schema
@@ -28,6 +29,7 @@ __all__ = [
     "humanise",
     "is_mask",
     "is_secret",
+    "is_too_deep",
     "json_schema",
     "mask",
     "problems",

@@ -15,6 +15,7 @@ import msgspec
 from agentpod_core.errors import Problem
 from agentpod_core.schema import paths, secrets
 from agentpod_core.schema.checking import problem, unknown_field
+from agentpod_core.schema.depth import DEEPEST, is_too_deep
 from agentpod_core.schema.nodes import Kind, Node
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}")
@@ -33,6 +34,7 @@ _TRUTHS: Final = {
 SCALARS: Final = frozenset({Kind.TEXT, Kind.SECRET, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.CHOICE})
 
 GONE: Final = object()
+_SHOWN: Final = 4
 _Keys = tuple[paths.Key, ...]
 _Tree = dict[str, Any]
 
@@ -69,6 +71,9 @@ class Reader:
         root: _Tree = {}
         for dotted, text in flat.items():
             *parents, last = paths.split(dotted) or ("",)
+            if len(parents) >= DEEPEST:
+                self.problems.append(problem((*parents[:_SHOWN],), "TooDeep", levels=DEEPEST))
+                continue
             place: Any = root
             for key in parents:
                 place = place.setdefault(key, {})
@@ -226,7 +231,7 @@ def _anything(node: Node, text: str) -> Any:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
         value = GONE
-    if value is not GONE and _json_type(value) & node.types:
+    if value is not GONE and not is_too_deep(value) and _json_type(value) & node.types:
         return value
     if "string" not in node.types:
         raise UnreadableError("JSON")
@@ -256,7 +261,7 @@ def _json(text: str, wanted: type, expected: str) -> Any:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
         raise UnreadableError(expected) from None
-    if not isinstance(value, wanted):
+    if not isinstance(value, wanted) or is_too_deep(value):
         raise UnreadableError(expected)
     return value
 

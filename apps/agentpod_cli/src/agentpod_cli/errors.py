@@ -9,9 +9,12 @@ from typing import IO, Any
 import click
 
 from agentpod_cli.exits import Exit, exit_of_status
+from agentpod_cli.render.amounts import clean
 from agentpod_cli.texts import Texts, texts_of
 
 _UNEXPECTED = 500
+FOREIGN = "ForeignAnswer"
+"""The reason of an error that no server of ours gave: a proxy whose server is down, or somebody else's server."""
 
 
 class CliError(click.ClickException):
@@ -77,6 +80,8 @@ def exit_of_problem(reason: str, status: int) -> Exit:
     """Give the exit code that the catalogue has for a reason, else the one for the HTTP status."""
     from agentpod_core.catalogue import entry  # noqa: PLC0415 - only errors pay for the catalogue
 
+    if reason == FOREIGN:
+        return Exit.UNREACHABLE
     code = entry(reason).exit
     return exit_of_status(status) if code is None else Exit(code)
 
@@ -92,8 +97,8 @@ def error_lines(  # noqa: PLR0913 - the parts of an error
 ) -> list[str]:
     """Lay an error out: one line that says what, then where, then what to do."""
     lines = [texts("error.title", title=title)]
-    lines += [f"  {line}" for line in detail.splitlines() if line.strip() != title]
-    lines += [f"  - {one.get('path', '$')}: {one.get('message', '')}" for one in problems]
+    lines += [f"  {clean(line)}" for line in detail.splitlines() if line.strip() != title]
+    lines += [f"  - {clean(one.get('path', '$'))}: {clean(one.get('message', ''))}" for one in problems]
     lines += [f"  {texts('error.repair')} {line}" for line in repair.splitlines()[:1]]
     lines += [f"    {line}" for line in repair.splitlines()[1:]]
     if request:

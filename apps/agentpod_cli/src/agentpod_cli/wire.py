@@ -15,8 +15,9 @@ from typing import Any
 
 import httpx
 
-from agentpod_cli.errors import CliError, ServerError
+from agentpod_cli.errors import FOREIGN, CliError, ServerError
 from agentpod_cli.exits import Exit
+from agentpod_cli.render.amounts import clean
 from agentpod_cli.target import Target
 
 PAGE = 500
@@ -152,8 +153,9 @@ def _refusal(response: httpx.Response) -> ServerError:
         problem = response.json()
     except ValueError:
         problem = None
-    if not isinstance(problem, dict):
-        problem = {"title": f"HTTP {response.status_code} {response.reason_phrase}", "detail": response.text[:300]}
+    if not isinstance(problem, dict) or not {"reason", "type"} & problem.keys():
+        title = f"HTTP {response.status_code} {response.reason_phrase}"
+        problem = {"reason": FOREIGN, "title": title, "detail": clean(response.text[:300])}
     return ServerError(response.status_code, problem)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -30,6 +31,8 @@ _log = logging.getLogger("agentpod")
 
 GRACE_SECONDS = 5
 DOWN_SECONDS = 30.0
+LARGEST_MESSAGE = 64 * 1024
+"""Bytes of a WebSocket message: strangers may send one before they say who they are."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,9 +97,13 @@ async def _server(settings: Settings, state: State, *, with_controller: bool) ->
     listening = _listen(settings)
     port = listening.getsockname()[1]
     stop = _stop_signal()
-    async with startup.assembled(settings, state, port=port, should_exit=stop.is_set) as assembly:
+    async with (
+        startup.undone_on_failure(settings, state) as started,
+        startup.assembled(settings, state, port=port, should_exit=stop.is_set) as assembly,
+    ):
         if with_controller:
             await startup.start_router(assembly, settings)
+        started()
         password = await startup.first_admin(assembly, state)
         host = "127.0.0.1" if settings.listen in {"0.0.0.0", "::"} else settings.listen  # noqa: S104 - compared only
         await startup.local_context(assembly, state, f"http://{host}:{port}")
@@ -108,6 +115,7 @@ async def _server(settings: Settings, state: State, *, with_controller: bool) ->
                 lifespan="on",
                 proxy_headers=False,
                 server_header=False,
+                ws_max_size=LARGEST_MESSAGE,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
@@ -126,8 +134,12 @@ async def _server(settings: Settings, state: State, *, with_controller: bool) ->
 
 async def _controller(settings: Settings, state: State) -> None:
     stop = _stop_signal()
-    async with startup.assembled(settings, state, port=settings.port, should_exit=stop.is_set) as assembly:
+    async with (
+        startup.undone_on_failure(settings, state) as started,
+        startup.assembled(settings, state, port=settings.port, should_exit=stop.is_set) as assembly,
+    ):
         await startup.start_router(assembly, settings)
+        started()
         tasks = _controlling(assembly)
         await _until_stopped(stop, tasks)
         await _end(tasks)
@@ -182,7 +194,8 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         return socket.create_server((settings.listen, settings.port), backlog=512)
     except OSError as error:
-        raise PermanentError("PortTaken", port=settings.port, setting="AGENTPOD_PORT", detail=str(error)) from error
+        setting = "AGENTPOD_LISTEN" if error.errno == errno.EADDRNOTAVAIL else "AGENTPOD_PORT"
+        raise startup.port_error(error, address=settings.listen, port=settings.port, setting=setting) from error
 
 
 def _stop_signal() -> asyncio.Event:

@@ -6,6 +6,7 @@ server on purpose, and the next one adopts them.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -20,6 +21,7 @@ from msgspec import Struct
 
 from agentpod_core import (
     AgentAdapter,
+    AgentPodError,
     Clock,
     Endpoint,
     File,
@@ -34,7 +36,7 @@ from agentpod_core import (
 from agentpod_core.controller import Controller, Pace, Parts
 from agentpod_core.host import KINDS, Host
 from agentpod_core.plan import Timings
-from agentpod_server import app, host_routes
+from agentpod_server import app, dashboard, host_routes
 from agentpod_server.api.root import Check
 from agentpod_server.clock import SystemClock
 from agentpod_server.embedded.daemons import Daemons
@@ -178,6 +180,7 @@ async def assembled(
                 version=version(),
                 instance=state.instance,
                 exposition=telemetry.exposition,
+                handlers=dashboard.handlers(lambda: listener.follow("status")),
                 checks=_checks(runtime, router, state.instance),
                 language=settings.language,
             ),
@@ -189,31 +192,54 @@ async def start_router(assembly: Assembly, settings: Settings) -> None:
     """Start the router's process, if it has one; its ports must be free or its own.
 
     Raises:
-        PermanentError: ``PortTaken``, with the port.
+        PermanentError: as ``demand_free`` does.
     """
     daemon = assembly.router.daemon()
     if daemon is None:
         return
     if assembly.daemons.running(daemon.name) is None:
-        points = assembly.router.entrypoints()
-        for port in (points.http, points.https):
-            if port is not None:
-                demand_free(points.bind, port, f"AGENTPOD_ROUTER_{settings.router.upper()}_HTTP")
+        for field, (address, port) in daemon.ports.items():
+            demand_free(address, port, f"AGENTPOD_ROUTER_{settings.router.upper()}_{field.upper()}")
     await assembly.daemons.start(daemon)
 
 
 def demand_free(address: str, port: int, setting: str) -> None:
-    """Return if nobody listens on that port.
+    """Return if nobody listens on that port, and we may.
 
     Raises:
-        PermanentError: ``PortTaken``, naming the setting that chooses another.
+        PermanentError: as ``port_error`` says.
     """
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((address, port))
         except OSError as error:
-            raise PermanentError("PortTaken", port=port, setting=setting, detail=str(error)) from error
+            raise port_error(error, address=address, port=port, setting=setting) from error
+
+
+def port_error(error: OSError, *, address: str, port: int, setting: str) -> PermanentError:
+    """Say why a port cannot be had: ``PortTaken``, ``PortNotAllowed`` or ``PortUnusable``, and who chooses another."""
+    reason = {errno.EADDRINUSE: "PortTaken", errno.EACCES: "PortNotAllowed"}.get(error.errno or 0, "PortUnusable")
+    detail = error.strerror or str(error)
+    return PermanentError(reason, address=address or "*", port=port, setting=setting, detail=detail)
+
+
+@asynccontextmanager
+async def undone_on_failure(settings: Settings, state: State) -> AsyncIterator[Callable[[], None]]:
+    """End the database that a start has begun if the start fails; calling what this gives says that it did not."""
+    postgres = embedded_postgres(settings, state)
+    is_ours = postgres is not None and postgres.process is None
+
+    def done() -> None:
+        nonlocal is_ours
+        is_ours = False
+
+    try:
+        yield done
+    except AgentPodError:
+        if postgres is not None and is_ours:
+            await postgres.stop()
+        raise
 
 
 async def _open_host(host: Host, settings: Settings, state: State, clock: Clock) -> None:

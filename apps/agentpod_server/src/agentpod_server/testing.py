@@ -52,6 +52,7 @@ from agentpod_core.plan import Plan
 from agentpod_core.testing import FakeLink, FakeRuntime
 from agentpod_core.values.status import PodStatus, Record
 from agentpod_core.values.workload import SECRETS_PATH
+from agentpod_server import dashboard
 from agentpod_server.app import Parts, create_app
 from agentpod_server.records import EnginePart, PodRecord, Role, Scope
 from agentpod_server.secrets import KeyRing, PostgresSecretStore
@@ -241,6 +242,7 @@ class Rig:
             version="0.0.0",
             instance=INSTANCE,
             exposition=lambda: (b"agentpod_up 1\n", "text/plain; version=0.0.4"),
+            handlers=dashboard.handlers(lambda: self.listener.follow("status")),
         )
         self.url = ""
         self.token = ""

@@ -13,6 +13,7 @@ from typing import Any
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
+from litestar.enums import ScopeType
 from litestar.handlers.base import BaseRouteHandler
 from litestar.types import Scope as ConnectionScope
 
@@ -63,11 +64,15 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     caller = await (by_bearer(connection) if entry is Entry.BEARER else _by_session(connection))
     if caller is None:
         raise AgentPodError("Unauthenticated")
-    is_safe = connection.scope.get("method", "GET") in _SAFE
+    is_socket = connection.scope["type"] == ScopeType.WEBSOCKET
+    is_safe = is_socket or connection.scope.get("method") in _SAFE
     needed = handler.opt.get("role", Role.VIEWER if is_safe else Role.OPERATOR)
     if _RANK[caller.role] < _RANK[needed] or (handler.opt.get("platform") and caller.tenant_id is not None):
         raise AgentPodError("Forbidden", actor=caller.actor)
-    if entry is Entry.SESSION and not is_safe:
+    if entry is Entry.SESSION and is_socket:
+        # A browser sends the cookie with sockets of other sites too, and lets them read the answers.
+        refuse_other_sites(connection)
+    elif entry is Entry.SESSION and not is_safe:
         await check_csrf(connection)
     connection.scope["auth"] = caller
 

@@ -62,6 +62,8 @@ def read(body: bytes, kind: type[BodyT]) -> BodyT:
     """
     try:
         raw = msgspec.json.decode(body)
+        if schema.is_too_deep(raw):
+            raise RecursionError  # noqa: TRY301 - as the decoder itself says it
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AgentPodError("BadJson", problem=_place(error)) from None
     try:

@@ -100,7 +100,7 @@ async def events_socket(
     await socket.accept()
     hello: Hello | None = None
     caller = await auth.by_bearer(socket)
-    if caller is None:
+    if caller is None and "authorization" not in socket.headers:
         caller, hello = await _introduced(socket, services)
     if caller is None:
         await socket.close(code=UNAUTHENTICATED)

@@ -16,9 +16,20 @@ from agentpod_server.services import Services
 from agentpod_server.services.identity import Caller, csrf_token
 
 _TAGS = ("Identity",)
+_LARGEST_LOGIN = 8 * 1024
+"""Bytes of a body that strangers may send: to say all that is wrong with a large one takes seconds."""
 
 
-@post("/login", summary="Log in", tags=_TAGS, opt=auth.OPEN, status_code=200, dto=StrictBody[Login], return_dto=None)
+@post(
+    "/login",
+    summary="Log in",
+    tags=_TAGS,
+    opt=auth.OPEN,
+    status_code=200,
+    dto=StrictBody[Login],
+    return_dto=None,
+    request_max_body_size=_LARGEST_LOGIN,
+)
 async def login(
     request: Request[Any, Any, Any], data: JSONBody[Login], services: NamedDependency[Services]
 ) -> Response[LoginView]:

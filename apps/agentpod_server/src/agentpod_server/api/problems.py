@@ -71,7 +71,8 @@ def answer(request: Request[Any, Any, Any], error: AgentPodError) -> Response[by
     if view.status == 401:  # noqa: PLR2004 - an HTTP status
         headers["WWW-Authenticate"] = 'Bearer realm="agentpod"'
     if view.status >= 500:  # noqa: PLR2004 - an HTTP status
-        _log.warning("%s %s failed: %s [%s]", request.method, request.scope["path"], error, view.request_id)
+        path = requests.logged_path(request.scope)
+        _log.warning("%s %s failed: %s [%s]", request.method, path, error, view.request_id)
     return Response(msgspec.json.encode(view), status_code=view.status, media_type=MEDIA_TYPE, headers=headers)
 
 
@@ -108,14 +109,19 @@ def _facts(request: Request[Any, Any, Any], error: HTTPException) -> dict[str, A
         case 405:
             return {"method": request.method, "path": request.scope["path"]}
         case 413:
-            return {"limit": "1 MiB"}
+            return {"limit": _amount(request.route_handler.resolve_request_max_body_size())}
         case _:
             return {}
 
 
+def _amount(size: int | None) -> str:
+    kib, mib = 1024, 1024 * 1024
+    return f"{(size or 0) // mib} MiB" if size and size >= mib else f"{(size or 0) // kib} KiB"
+
+
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     request_id = requests.request_id(request.scope)
-    _log.error("%s %s failed [%s]", request.method, request.scope["path"], request_id, exc_info=error)
+    _log.error("%s %s failed [%s]", request.method, requests.logged_path(request.scope), request_id, exc_info=error)
     return answer(request, AgentPodError("InternalError", request_id=request_id))
 
 

@@ -6,6 +6,7 @@ import logging
 import re
 from ipaddress import ip_address
 from typing import Any, cast
+from urllib.parse import quote
 from uuid import uuid4
 
 from litestar.connection import ASGIConnection
@@ -73,6 +74,11 @@ def is_from_loopback(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
         return False
 
 
+def logged_path(scope: Scope) -> str:
+    """Give the path as it may stand in a log: whatever was sent, it ends no line and paints no terminal."""
+    return quote(scope["path"], safe="/:@,+=~")
+
+
 async def add_headers(message: Message, scope: Scope) -> None:
     """Put the request's id and the safe headers on an answer as it starts, and log it in a line.
 
@@ -81,7 +87,7 @@ async def add_headers(message: Message, scope: Scope) -> None:
     if message["type"] != "http.response.start" or scope["type"] != ScopeType.HTTP:
         return
     level = logging.DEBUG if scope["method"] in {"GET", "HEAD", "OPTIONS"} else logging.INFO
-    _log.log(level, "%s %s %d [%s]", scope["method"], scope["path"], message["status"], request_id(scope))
+    _log.log(level, "%s %s %d [%s]", scope["method"], logged_path(scope), message["status"], request_id(scope))
     headers = MutableScopeHeaders.from_message(message)
     headers["X-Request-Id"] = request_id(scope)
     for name, value in SAFE_HEADERS.items():

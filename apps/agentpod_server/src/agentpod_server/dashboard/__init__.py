@@ -15,7 +15,20 @@ from litestar.types import ControllerRouterHandler
 
 from agentpod_core.catalogue import Language
 from agentpod_server.api import auth
-from agentpod_server.dashboard import adapters, creating, door, errors, live, logs, overview, pages, pod, pods, tenants, verbs
+from agentpod_server.dashboard import (
+    adapters,
+    creating,
+    door,
+    errors,
+    live,
+    logs,
+    overview,
+    pages,
+    pod,
+    pods,
+    tenants,
+    verbs,
+)
 
 __all__ = ["handlers"]
 

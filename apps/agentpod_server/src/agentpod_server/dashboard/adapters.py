@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from litestar import Response, get
@@ -40,7 +41,7 @@ def _shown(services: Services, name: str, language: Language) -> ShownAdapter:
         offered = services.offers.offered(name)
     except AgentPodError as error:
         return ShownAdapter(name=name, title=name, error=catalogue.text(error.reason, error.params, language))
-    about = (offered.adapter.config_type.__doc__ or "").strip().split("\n\n")[0]
+    about = (inspect.getdoc(type(offered.adapter)) or "").split("\n\n")[0].replace("`", "")
     return ShownAdapter(
         name=name,
         title=offered.adapter.title,

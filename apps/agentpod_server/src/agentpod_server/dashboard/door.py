@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 import secrets
-from http import HTTPStatus
 from typing import Any
 
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
-from litestar.response import Redirect
 
 from agentpod_core import AgentPodError, TemporaryError, catalogue
 from agentpod_core.catalogue import LANGUAGES, Language
@@ -37,7 +35,7 @@ def safe(address: str) -> str:
 @get("/", opt=auth.OPEN)
 async def front(request: Anything, services: NamedDependency[Services]) -> Response[Any]:
     """Lead to the dashboard, or to the login."""
-    return Redirect(HOME if await _is_known(request, services) else "/login", status_code=HTTPStatus.FOUND)
+    return pages.go(HOME if await _is_known(request, services) else "/login")
 
 
 @get("/login", opt=auth.OPEN)
@@ -47,7 +45,7 @@ async def login_page(
     """Show the form to log in; who is in goes on."""
     wanted = safe(request.query_params.get("next", next_))
     if await _is_known(request, services):
-        return Redirect(wanted, status_code=HTTPStatus.FOUND)
+        return pages.go(wanted)
     return _form(request, wanted)
 
 
@@ -60,9 +58,7 @@ async def log_in(
     user, password = (forms.last(posted, name) or "" for name in ("user", "password"))
     wanted = safe(forms.last(posted, "next") or HOME)
     try:
-        auth.refuse_other_sites(request)
-        if not is_csrf_token(request.cookies.get(_LOGIN_COOKIE, ""), forms.last(posted, "_csrf") or ""):
-            raise AgentPodError("CsrfFailed")
+        _check_own_form(request, posted)
         session = await services.identity.login(
             user, password, address=requests.client_address(request), request_id=requests.request_id(request.scope)
         )
@@ -72,14 +68,14 @@ async def log_in(
         return _form(request, wanted, user=user, error=error, language=language)
     if old := request.cookies.get(auth.SESSION_COOKIE):
         await services.identity.logout(old)
-    return Redirect(wanted, status_code=HTTPStatus.SEE_OTHER, cookies=[auth.session_cookie(request, session)])
+    return pages.go(wanted, auth.session_cookie(request, session))
 
 
 @post("/logout", opt=auth.SESSION | {"role": Role.VIEWER})
 async def log_out(request: Anything, services: NamedDependency[Services]) -> Response[Any]:
     """End the session."""
     await services.identity.logout(request.cookies[auth.SESSION_COOKIE])
-    return Redirect("/login", status_code=HTTPStatus.SEE_OTHER, cookies=[auth.gone_cookie()])
+    return pages.go("/login", auth.gone_cookie())
 
 
 @post("/language", opt=auth.OPEN)
@@ -90,7 +86,13 @@ async def choose_language(request: Anything) -> Response[Any]:
     wish, back = forms.last(posted, "language"), forms.last(posted, "next") or HOME
     address = "/login" if back.startswith("/login") else safe(back)
     cookies = [_cookie(request, pages.LANGUAGE_COOKIE, wish, _YEAR)] if wish in LANGUAGES and wish else []
-    return Redirect(address, status_code=HTTPStatus.SEE_OTHER, cookies=cookies)
+    return pages.go(address, *cookies)
+
+
+def _check_own_form(request: Anything, posted: forms.Posted) -> None:
+    auth.refuse_other_sites(request)
+    if not is_csrf_token(request.cookies.get(_LOGIN_COOKIE, ""), forms.last(posted, "_csrf") or ""):
+        raise AgentPodError("CsrfFailed")
 
 
 def _form(

@@ -13,7 +13,6 @@ from urllib.parse import quote
 from litestar import Response, get
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
-from litestar.response import Redirect
 from litestar.types import ExceptionHandlersMap
 
 from agentpod_core import AgentPodError, NotFoundError, TemporaryError, catalogue
@@ -87,19 +86,19 @@ def _to_login(request: Anything) -> Response[Any]:
         return Response(None, status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": address})
     if request.method == "GET" and "text/html" not in request.headers.get("accept", ""):
         return Response(None, status_code=HTTPStatus.UNAUTHORIZED)
-    return Redirect(address, status_code=HTTPStatus.SEE_OTHER)
+    return pages.go(address)
 
 
 def _framework(request: Anything, error: HTTPException) -> Response[Any]:
     reason = _REASONS.get(error.status_code)
     if reason is None:
         return _unexpected(request, error)
-    facts = {"path": request.scope["path"], "method": request.method, "limit": "1 MiB", "names": [], "actor": "-"}
+    facts: dict[str, Any] = {"path": request.scope["path"], "method": request.method, "limit": "1 MiB", "names": []}
     return _ours(request, AgentPodError(reason, **facts))
 
 
 def _moved(_: Anything, error: MovedError) -> Response[Any]:
-    return Redirect(error.address, status_code=HTTPStatus.FOUND)
+    return pages.go(error.address)
 
 
 def _unexpected(request: Anything, error: Exception) -> Response[Any]:

@@ -1,4 +1,4 @@
-"""Makes pages and parts of pages of templates: escaped, in the reader's language, under a policy without inline code."""
+"""Makes pages and parts of pages of templates: escaped, in the reader's language, without inline code."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from litestar import MediaType, Request, Response
 from litestar.datastructures import Cookie
+from litestar.response import Redirect
 
 from agentpod_core import format_bytes
 from agentpod_core.catalogue import LANGUAGES, Language
@@ -37,7 +38,7 @@ def language_of(request: Anything) -> Language:
     caller = request.scope.get("auth")
     for wish in (request.cookies.get(LANGUAGE_COOKIE), caller.language if isinstance(caller, Caller) else None):
         if wish in LANGUAGES:
-            return cast("Language", wish)
+            return wish
     return requests.language(request.scope)
 
 
@@ -71,6 +72,11 @@ def page(  # noqa: PLR0913 - what an answer is made of
     )
 
 
+def go(address: str, *cookies: Cookie) -> Response[Any]:
+    """Lead a browser to another page, which it is to GET."""
+    return Redirect(address, status_code=303, cookies=list(cookies))
+
+
 def render(request: Anything, template: str, **context: Any) -> str:
     """Render a template for whoever asks."""
     caller = request.scope.get("auth")
@@ -87,7 +93,7 @@ def render(request: Anything, template: str, **context: Any) -> str:
         "path": request.scope["path"],
         "here": here(request),
     }
-    return _environment().get_template(template).render(facts | context)
+    return environment().get_template(template).render(facts | context)
 
 
 def here(request: Anything) -> str:
@@ -109,20 +115,19 @@ def asset(name: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=ChoiceLoader(
-            [PackageLoader("agentpod_server.dashboard"), PackageLoader("agentpod_server.forms")]
-        ),
+def environment() -> Environment:
+    """Give the templates, with what all of them may call."""
+    made = Environment(
+        loader=ChoiceLoader([PackageLoader("agentpod_server.dashboard"), PackageLoader("agentpod_server.forms")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals |= {"t": _say, "ago": _ago, "asset": asset, "moment": words.moment, "iso": _iso}
-    environment.filters |= {"bytes": format_bytes, "cpus": _cpus}
-    return environment
+    made.globals |= {"t": _say, "ago": _ago, "asset": asset, "moment": words.moment, "iso": _iso}
+    made.filters |= {"bytes": format_bytes, "cpus": _cpus}
+    return made
 
 
 @pass_context

@@ -32,6 +32,7 @@ TONES: Final[dict[Phase, Tone]] = {
 }
 TROUBLED: Final = tuple(phase for phase in Phase if TONES[phase] == "bad")
 _SEVERITIES: Final[dict[Severity, Tone]] = {Severity.INFO: "idle", Severity.WARNING: "warn", Severity.ERROR: "bad"}
+_WORD: Final = tuple("abcdefghijklmnopqrstuvwxyz0123456789-/")
 
 
 class ShownHealth(Struct, frozen=True, kw_only=True):
@@ -40,7 +41,6 @@ class ShownHealth(Struct, frozen=True, kw_only=True):
     tone: Tone
     text: str
     at: datetime | None
-    is_since: bool
 
 
 class ShownPod(Struct, frozen=True, kw_only=True):
@@ -80,6 +80,18 @@ class ShownEvent(Struct, frozen=True, kw_only=True):
     def ref(self) -> str:
         """The names of what it is about; empty for the platform."""
         return "/".join(name for name in (self.record.tenant, self.record.pod) if name)
+
+    @property
+    def around(self) -> tuple[str, str] | None:
+        """The text before and after those names, where it has them as they are."""
+        before, names, after = self.text.partition(self.ref)
+        return (before, after) if names and not after.startswith(_WORD) else None
+
+    @property
+    def who(self) -> str:
+        """Who did it; empty for AgentPod itself."""
+        kind, _, name = self.record.actor.partition(":")
+        return name if kind in {"user", "token"} else ""
 
     @property
     def address(self) -> str:
@@ -131,5 +143,4 @@ def _health(services: Services, pod: PodRecord, language: Language) -> ShownHeal
         tone=tone,
         text=catalogue.text(health.reason, health.params, language),
         at=health.checked_at or (ready.since if ready else None),
-        is_since=health.checked_at is None,
     )

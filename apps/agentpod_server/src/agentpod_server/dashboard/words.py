@@ -55,6 +55,9 @@ def moment(then: datetime) -> str:
 
 def problem_text(problem: Problem, language: Language) -> str:
     """Say what is wrong, in words of the catalogue where it has them for what is known."""
+    if problem.reason == "MissingField":
+        # It is told at the field itself, under its title.
+        return say("forms.missing", language)
     if problem.reason in catalogue.reasons() and problem.reason != "InvalidField":
         wanted = catalogue.placeholders(catalogue.entry(problem.reason, language).text)
         if wanted <= problem.params.keys():

@@ -6,7 +6,8 @@ to say. Every form works without scripts.
 
 from __future__ import annotations
 
-from agentpod_server.forms.drawing import Drawn, Option, Row, draw, first_wrong, wrong
+from agentpod_server.forms.drawing import draw
+from agentpod_server.forms.drawn import Drawn, Option, Parts, Row, first_wrong, wrong
 from agentpod_server.forms.naming import Posted, input_id, last, posted_of
 from agentpod_server.forms.reading import Reading, place_of, read
 from agentpod_server.forms.widgets import Widget
@@ -14,6 +15,7 @@ from agentpod_server.forms.widgets import Widget
 __all__ = [
     "Drawn",
     "Option",
+    "Parts",
     "Posted",
     "Reading",
     "Row",

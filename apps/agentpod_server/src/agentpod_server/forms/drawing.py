@@ -5,125 +5,14 @@ A secret never has a text here: only whether one is set.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from msgspec import Struct
 
 from agentpod_core.schema import Field, Kind, fields, is_mask
 from agentpod_server.forms import naming
-from agentpod_server.forms.naming import Posted, input_id, last
+from agentpod_server.forms.drawn import Drawn, Option, Parts, Row
+from agentpod_server.forms.naming import Posted, last
 from agentpod_server.forms.widgets import ABSENT, ADVANCED_MARK, LABELS_MARK, Widget, effective, shown, widget_of
-
-
-class Option(Struct, frozen=True, kw_only=True):
-    """One of several values to choose; a blank ``value`` means none."""
-
-    value: str
-    label: str
-    is_chosen: bool
-    description: str = ""
-    children: tuple[Drawn, ...] = ()
-    advanced: tuple[Drawn, ...] = ()
-
-
-class Row(Struct, frozen=True, kw_only=True):
-    """One row of a list or map. ``number`` is its mark, which a row to be copied has a placeholder for."""
-
-    number: int | str
-    name: str
-    item: Drawn
-    key: str = ""
-    key_problems: tuple[str, ...] = ()
-    is_new: bool = False
-    is_removed: bool = False
-
-    @property
-    def key_name(self) -> str:
-        """The name of the input for its key in a map."""
-        return naming.control(self.name, naming.KEY)
-
-    @property
-    def remove_name(self) -> str:
-        """The name of the box that takes it away."""
-        return naming.control(self.name, naming.REMOVE)
-
-    @property
-    def is_wrong(self) -> bool:
-        """Whether anything is wrong in it."""
-        return bool(self.key_problems) or self.item.is_wrong
-
-
-class Drawn(Struct, frozen=True, kw_only=True):
-    """One field as it is drawn."""
-
-    field: Field
-    widget: Widget
-    name: str
-    text: str = ""
-    is_on: bool = False
-    is_set: bool = False
-    is_cleared: bool = False
-    is_item: bool = False
-    options: tuple[Option, ...] = ()
-    children: tuple[Drawn, ...] = ()
-    advanced: tuple[Drawn, ...] = ()
-    rows: tuple[Row, ...] = ()
-    blank: Row | None = None
-    problems: tuple[str, ...] = ()
-
-    @property
-    def id(self) -> str:
-        """The id of its element."""
-        return input_id(self.name)
-
-    @property
-    def title(self) -> str:
-        """What it is called."""
-        return self.field.title
-
-    @property
-    def on_name(self) -> str:
-        """The name of the box that switches an optional part on."""
-        return naming.control(self.name, naming.ON)
-
-    @property
-    def rows_name(self) -> str:
-        """The name under which the rows tell that they are there."""
-        return naming.control(self.name, naming.ROWS)
-
-    @property
-    def tag_name(self) -> str:
-        """The name of the choice between variants."""
-        return naming.control(self.name, naming.TAG)
-
-    @property
-    def clear_name(self) -> str:
-        """The name of the box that takes a secret away."""
-        return naming.control(self.name, naming.CLEAR)
-
-    @property
-    def is_wrong(self) -> bool:
-        """Whether anything is wrong with it or below it."""
-        return bool(self.problems) or any(one.is_wrong for one in self.below)
-
-    @property
-    def below(self) -> Iterator[Drawn]:
-        """What is drawn inside it, in order."""
-        yield from self.children
-        yield from self.advanced
-        for option in self.options:
-            yield from option.children
-            yield from option.advanced
-        for row in self.rows:
-            yield row.item
-
-
-class Parts(Struct, frozen=True, kw_only=True):
-    """The fields of one level: those that everybody sees, and those that few need."""
-
-    children: tuple[Drawn, ...]
-    advanced: tuple[Drawn, ...]
 
 
 def draw(
@@ -139,25 +28,6 @@ def draw(
     ``problems`` are texts by the name of the input that they belong to.
     """
     return _Drawer(posted, problems or {}).level(fields(schema), prefix, current or {})
-
-
-def wrong(parts: Parts) -> list[tuple[str, str, str]]:
-    """List what is wrong, in the order of the form: the element's id, its title, the text."""
-    return [found for one in (*parts.children, *parts.advanced) for found in _wrong(one)]
-
-
-def first_wrong(parts: Parts) -> str:
-    """Give the id of the first element with something wrong; empty without any."""
-    return next((element for element, _, _ in wrong(parts)), "")
-
-
-def _wrong(one: Drawn) -> Iterator[tuple[str, str, str]]:
-    yield from ((one.id, one.title, text) for text in one.problems)
-    keys = {id(row.item): row for row in one.rows}
-    for below in one.below:
-        if row := keys.get(id(below)):
-            yield from ((input_id(row.key_name), one.title, text) for text in row.key_problems)
-        yield from _wrong(below)
 
 
 class _Drawer:
@@ -193,7 +63,8 @@ class _Drawer:
         match widget:
             case Widget.SECRET | Widget.SECRET_AREA:
                 is_cleared = self._sent(naming.control(name, naming.CLEAR), "false") == "true"
-                return {"is_set": is_mask(value), "is_cleared": is_cleared}
+                is_lost = self._sent(name, "") != ""
+                return {"is_set": is_mask(value), "is_cleared": is_cleared, "is_lost": is_lost}
             case Widget.GROUP | Widget.OPTIONAL:
                 is_there = isinstance(value, dict)
                 inner = self.level(field.fields, name, value if is_there else {})
@@ -210,7 +81,7 @@ class _Drawer:
                 return {"options": self._checks(field, name, value)}
             case Widget.RADIOS | Widget.SELECT:
                 text = self._text(field, name, value)
-                return {"text": text, "options": _options(field, text)}
+                return {"text": text, "options": _options(field, widget, text)}
             case Widget.SWITCH:
                 return {"is_on": self._text(field, name, value) == "true"}
             case _:
@@ -238,7 +109,9 @@ class _Drawer:
     def _variants(self, field: Field, name: str, value: Any) -> tuple[Option, ...]:
         was = str(value.get(field.tag, "")) if isinstance(value, dict) else ""
         chosen = self._sent(naming.control(name, naming.TAG), was)
-        options = [Option(value="", label="", is_chosen=not chosen)] if field.is_nullable else []
+        options = (
+            [Option(value="", label="", is_chosen=not chosen)] if field.is_nullable or not field.is_required else []
+        )
         for position, variant in enumerate(field.variants):
             base = value if isinstance(value, dict) and variant.tag == was else {}
             inner = self.level(variant.fields, naming.variant(name, position), base)
@@ -263,7 +136,7 @@ class _Drawer:
             numbers = [int(mark) for mark in dict.fromkeys(sent) if mark.isascii() and mark.isdigit()]
         rows = [self._row(field, name, number, items) for number in numbers]
         is_full = field.max_items is not None and len(rows) >= field.max_items
-        if not is_full and not (rows and rows[-1].is_new and not rows[-1].is_wrong and self._is_blank(rows[-1])):
+        if not is_full and not (rows and rows[-1].is_new and not rows[-1].is_touched):
             # Always one more than there are, so that a row can be added without scripts.
             rows.append(self._row(field, name, max(numbers, default=-1) + 1, items))
         return {"rows": tuple(rows), "blank": _Drawer(None, {}).template(field, name)}
@@ -276,11 +149,14 @@ class _Drawer:
         was_sent = self._posted is not None and str(number) in self._posted.get(naming.control(name, naming.ROWS), ())
         drawer = self if was_sent or self._posted is None else _Drawer(None, {})
         key_name = naming.control(row, naming.KEY)
+        drawn = drawer.one(item, row, value, is_item=True)
+        sent_key = self._sent(key_name, key) if was_sent else key
         return Row(
             number=number,
             name=row,
-            item=drawer.one(item, row, value, is_item=True),
-            key=self._sent(key_name, key) if was_sent else key,
+            item=drawn,
+            key=sent_key,
+            is_touched=not is_there and was_sent and (bool(sent_key) or self._is_touched(drawn, row)),
             key_problems=tuple(self._problems.get(key_name, ())),
             is_new=not is_there,
             is_removed=was_sent and self._sent(naming.control(row, naming.REMOVE), "") == "true",
@@ -292,28 +168,29 @@ class _Drawer:
         item: Any = field.item
         return Row(number=naming.BLANK_ROW, name=row, item=self.one(item, row, ABSENT, is_item=True), is_new=True)
 
-    def _is_blank(self, row: Row) -> bool:
-        """Say whether a new row was sent as it was drawn; secrets count as blank, for they are not shown again."""
-        fresh = _Drawer(None, {}).one(row.item.field, row.name, ABSENT, is_item=True)
-        return not row.key and _looks(fresh) == _looks(row.item)
+    def _is_touched(self, item: Drawn, row: str) -> bool:
+        """Say whether a new row was sent otherwise than it was drawn."""
+        return _looks(item) != _looks(_Drawer(None, {}).one(item.field, row, ABSENT, is_item=True))
 
 
 def _looks(one: Drawn) -> list[Any]:
-    below = [_looks(inner) for inner in one.below]
-    return [one.text, one.is_on, [option.is_chosen for option in one.options], below]
+    chosen = [option.is_chosen for option in one.options]
+    rows = [row.is_touched for row in one.rows]
+    return [one.text, one.is_on, one.is_lost, chosen, rows, [_looks(inner) for inner in _plain(one)]]
 
 
-def _options(field: Field, chosen: str) -> tuple[Option, ...]:
+def _plain(one: Drawn) -> list[Drawn]:
+    return [] if one.rows else list(one.below)
+
+
+def _options(field: Field, widget: Widget, chosen: str) -> tuple[Option, ...]:
     choices = ("true", "false") if field.kind is Kind.BOOLEAN else tuple(map(str, field.choices))
     labels = _labels(field)
     options = [Option(value=one, label=labels.get(one, one), is_chosen=one == chosen) for one in choices]
-    has_blank = field.is_nullable or (chosen == "" and not field.is_required)
-    if has_blank or (field.is_required and len(choices) > FEW and chosen == ""):
+    # Radio buttons may have none chosen; a select shows its first option unless a blank one stands there.
+    if field.is_nullable or (chosen == "" and (widget is Widget.SELECT or not field.is_required)):
         options.insert(0, Option(value="", label="", is_chosen=chosen == ""))
     return tuple(options)
-
-
-FEW = 4
 
 
 def _labels(field: Field) -> dict[str, str]:

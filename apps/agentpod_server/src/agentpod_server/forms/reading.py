@@ -263,9 +263,7 @@ class _Reader:
         path = paths.jsonpath((self._prefix, *place))
         reason, params = ("Duplicate", {"name": key}) if key else ("KeyMissing", {})
         self.places[path] = name
-        self.problems.append(
-            Problem(path=path, reason=reason, params=params, message=catalogue.text(reason, params))
-        )
+        self.problems.append(Problem(path=path, reason=reason, params=params, message=catalogue.text(reason, params)))
 
     def _unchanged_list(self, field: Field, current: Any) -> Any:
         return [] if current is ABSENT and field.is_required and not field.is_nullable else current

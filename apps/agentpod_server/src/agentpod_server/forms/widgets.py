@@ -17,6 +17,8 @@ FEW_CHOICES: Final = 4
 LONG_TEXT: Final = 1000
 MULTILINE_MARK: Final = "x-agentpod-multiline"
 ADVANCED_MARK: Final = "x-agentpod-advanced"
+WIDGET_MARK: Final = "x-agentpod-widget"
+"""On a field with choices: ``select`` or ``radios``, whatever their number."""
 LABELS_MARK: Final = "x-agentpod-labels"
 """On a field with choices: a title for each of them."""
 
@@ -63,7 +65,8 @@ def widget_of(field: Field, value: Any) -> Widget:
         case Kind.BOOLEAN:
             return Widget.RADIOS if field.is_nullable else Widget.SWITCH
         case Kind.CHOICE:
-            return Widget.RADIOS if len(field.choices) <= FEW_CHOICES else Widget.SELECT
+            usual = Widget.RADIOS if len(field.choices) <= FEW_CHOICES else Widget.SELECT
+            return next((one for one in (Widget.RADIOS, Widget.SELECT) if field.extra.get(WIDGET_MARK) == one), usual)
         case Kind.OBJECT:
             return Widget.OPTIONAL if field.is_nullable else Widget.GROUP
         case Kind.LIST:

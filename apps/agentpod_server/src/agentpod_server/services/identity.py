@@ -180,13 +180,13 @@ class Identity:
 
     async def _checked(self, login: str, password: str, *, address: str, request_id: str) -> UserRecord:
         self._attempts.admit(address, login)
+        self._attempts.failed(address, login)
         async with self._database.transaction(_SYSTEM):
             found = await identity.credentials(login)
         user, stored = found or (None, None)
         if len(password) > _LONGEST_PASSWORD:
             password, stored = "", None
         if not await self._passwords.is_right(password, stored) or user is None:
-            self._attempts.failed(address, login)
             async with self._database.transaction(Scope(actor="anonymous", request_id=request_id)):
                 audit.append("login.failed", login[:80], params={"address": address})
             raise AgentPodError("WrongCredentials")

@@ -37,7 +37,7 @@ def meaning(error: BaseException, *, connection_lost: bool = False) -> AgentPodE
         return PermanentError("DatabaseRefused", detail=f"{type(error).__name__}: {error}")
     if isinstance(error, _UNSTORABLE):
         message = "holds a character that cannot be stored (NUL, or half of a surrogate pair)"
-        return ConfigError([Problem(path="$", reason="UnstorableText", message=message)])
+        return ConfigError([Problem(path="$", reason="UnstorableText", message=message)], reason="InvalidRequest")
     return None
 
 

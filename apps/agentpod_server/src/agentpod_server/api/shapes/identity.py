@@ -10,12 +10,16 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from agentpod_server.records import Role
 
 
+Label = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
+"""What people call a token. It names the actor in logs and events, so it holds nothing that could forge a line."""
+
+
 class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A user's name and password. With ``token_name`` an API token is made instead of a session."""
 
     user: str
     password: str
-    token_name: Annotated[str, Meta(min_length=1, max_length=80)] | None = None
+    token_name: Label | None = None
 
 
 class LoginView(Struct, frozen=True, kw_only=True):
@@ -30,7 +34,7 @@ class LoginView(Struct, frozen=True, kw_only=True):
 class TokenCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Asks for an API token; with ``tenant`` it sees that tenant alone."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=80)]
+    name: Label
     role: Role = Role.OPERATOR
     tenant: str | None = None
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None

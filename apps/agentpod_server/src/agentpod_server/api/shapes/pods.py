@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from agentpod_core.values.pods import Wanted
+
+
+Texts = Annotated[dict[str, str], Meta(max_length=500)]
+"""Texts by dotted path. Saying what is wrong with each takes time that all requests share."""
 
 
 class PodCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,8 +25,8 @@ class PodCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
     adapter: str
     config: dict[str, Any] = {}
-    set: dict[str, str] = {}
-    secrets: dict[str, str] = {}
+    set: Texts = {}
+    secrets: Texts = {}
     subdomain: str | None = None
     image: str | None = None
     size: str | None = None
@@ -39,8 +43,8 @@ class PodPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     config: dict[str, Any] | UnsetType = UNSET
-    set: dict[str, str] = {}
-    secrets: dict[str, str] = {}
+    set: Texts = {}
+    secrets: Texts = {}
     subdomain: str | UnsetType | None = UNSET
     image: str | UnsetType | None = UNSET
     size: str | UnsetType | None = UNSET
@@ -57,8 +61,8 @@ class ConfigWrite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """
 
     config: dict[str, Any] = {}
-    set: dict[str, str] = {}
-    secrets: dict[str, str] = {}
+    set: Texts = {}
+    secrets: Texts = {}
 
 
 class ConfigView(Struct, frozen=True, kw_only=True):
