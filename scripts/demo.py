@@ -1,300 +1,284 @@
-"""``make demo``: a customer's agent from nothing, by the command line alone, and one real conversation with it.
+"""Shows AgentPod's main job on this machine: a customer's OpenClaw from nothing to its first answer.
 
-Starts the platform on its defaults and stays in the foreground; Ctrl-C stops the server, pods and
-routes go on. Run again while it runs, it prints the addresses and changes nothing.
+Everything but the chat turn goes through the command line, as an operator would do it. Run again while
+the platform runs, it makes nothing twice and prints where things are. ``DEMO_PROVIDER``, ``DEMO_MODEL``
+and ``DEMO_API_KEY`` give the agent a real model, ``DEMO_DOMAIN`` HTTPS addresses below that domain.
 """
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import contextlib
-import hashlib
+import getpass
 import json
 import os
-import re
+import signal
 import socket
-import ssl
 import subprocess
 import sys
+import threading
 import time
-import uuid
+from datetime import datetime
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
-import httpx
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
 
-BIN = Path(sys.executable).parent
+from agentpod_openclaw.client import Conversation, GatewayRefusedError
+
+BIN = Path(sys.executable).parent / "agentpod"
+LOG = Path(sys.prefix) / "demo-server.log"
 TENANT, AGENT, MODEL = "acme", "acme/support", "acme/model"
-QUESTION = "Hello! Who are you, in one sentence?"
-SCOPES = (
-    "operator.admin",
-    "operator.approvals",
-    "operator.pairing",
-    "operator.questions",
-    "operator.read",
-    "operator.talk.secrets",
-    "operator.write",
+QUESTION = "Hello! Who are you?"
+SCRIPT = (
+    "Hello! I am Acme's support agent, and everything between you and me is real. "
+    "My words come from a script on this machine; give me a model and I will think for myself."
 )
-"""What a one-time link of the owner's grants; the handoff refuses a client that asks for less."""
+SOUL = "You are the support agent of Acme Ltd. You are friendly and brief."
+UP_SECONDS, READY_SECONDS = 120, 180
+NOT_FOUND = 3
+USUAL_PORTS = {"http": 80, "https": 443}
 
-CLIENT = ("openclaw-control-ui", "webchat")
-BUILD = re.compile(r'data-openclaw-control-ui-build-id="([^"]+?)(?:-[0-9a-f]{64})?"')
-PATIENCE = 180
 
+class Server:
+    """A platform that this run started: its output goes to a file, what it said first is kept."""
 
-class DemoError(Exception):
-    """The demo cannot go on; what was printed says why."""
+    def __init__(self) -> None:
+        domain = os.environ.get("DEMO_DOMAIN")
+        kept = {name: value for name, value in os.environ.items() if name != "DEMO_API_KEY"}
+        env = kept | {"PYTHONUNBUFFERED": "1"} | ({"AGENTPOD_DOMAIN": domain} if domain else {})
+        self.said: list[str] = []
+        self.process = subprocess.Popen(
+            [BIN, "up"],
+            env=env,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            # Ctrl-C reaches this script alone, which passes it on once.
+            start_new_session=True,
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def wait_until_up(self) -> None:
+        """Return when the command line reaches it."""
+        deadline = time.monotonic() + UP_SECONDS
+        while not is_up():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                time.sleep(0.2)
+                fail("The platform did not start:\n" + "\n".join(self.said[-15:]))
+            time.sleep(0.3)
+
+    def login(self) -> str | None:
+        """Give name and password, if this start made them."""
+        lines = (line.split("login", 1)[1] for line in self.said if line.strip().startswith("login "))
+        return next((line.split("(")[0].strip() for line in lines), None)
+
+    def end(self) -> None:
+        """Stop it, as Ctrl-C does."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        self.process.wait()
+
+    def _read(self) -> None:
+        with LOG.open("w", buffering=1) as log:
+            for line in self.process.stdout or ():
+                self.said.append(line.rstrip())
+                if not line.strip().startswith("login "):
+                    log.write(line)
 
 
 def main() -> int:
-    """Run the demo; gives the exit code."""
-    environment = {"AGENTPOD_LOG_LEVEL": "warning", **os.environ}
-    if domain := os.environ.get("DEMO_DOMAIN"):
-        environment["AGENTPOD_DOMAIN"] = domain
-    demo = Demo(environment)
+    """Bring everything up, show it, and stay if the platform is this run's own."""
+    began = time.monotonic()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))
+    server = None if is_up() else Server()
     try:
-        if demo.is_up():
-            demo.tell()
+        if server is not None:
+            say("Starting the platform")
+            server.wait_until_up()
+        has_model = bool(os.environ.get("DEMO_API_KEY"))
+        make(has_model=has_model)
+        show(server, time.monotonic() - began)
+        if server is None:
             return 0
-        return demo.run()
-    except DemoError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+        return server.process.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        if server is not None:
+            with contextlib.suppress(KeyboardInterrupt):
+                server.end()
 
 
-class Demo:
-    """The demo on one machine."""
+def make(*, has_model: bool) -> None:
+    """Make images, tenant and pods, as far as they are not there."""
+    say("Building the images (the first time takes a few minutes)")
+    agentpod("image", "build", "openclaw")
+    if find("tenant", TENANT) is None:
+        say(f"Creating tenant {TENANT}")
+        agentpod("tenant", "create", TENANT, "--name", "Acme Ltd")
+    if find("pod", AGENT) is None and not has_model:
+        agentpod("image", "build", "echo")
+        if find("pod", MODEL) is None:
+            say(f"Creating {MODEL}, the scripted model")
+            agentpod("pod", "create", MODEL, "--adapter", "echo", "--set", f"reply={SCRIPT}")
+    if find("pod", AGENT) is None:
+        say(f"Creating {AGENT}, a real OpenClaw")
+        agentpod("pod", "create", AGENT, "--adapter", "openclaw", *model_options(has_model=has_model),
+                 "--set", "agent_name=Ada", "--set", f"soul={SOUL}", "--timeout", "180s")  # fmt: skip
+    elif (find("pod", AGENT) or {})["spec"]["wanted"] == "stopped":
+        agentpod("pod", "start", AGENT)
+    wait_until_ready()
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.environment = environment
-        self.server: subprocess.Popen[bytes] | None = None
 
-    def run(self) -> int:
-        """Start the platform, make the customer, talk, and wait for Ctrl-C."""
-        self.server = subprocess.Popen([BIN / "agentpod", "up"], env=self.environment)
+def model_options(*, has_model: bool) -> list[str]:
+    """Say which model the agent thinks with."""
+    if not has_model:
+        wanted = ["provider=openai-compatible", "model=scripted-1", "base_url=http://model-acme:8080/v1"]
+        return [part for one in wanted for part in ("--set", one)]
+    try:
+        wanted = [f"provider={os.environ['DEMO_PROVIDER']}", f"model={os.environ['DEMO_MODEL']}"]
+    except KeyError as error:
+        fail(f"DEMO_API_KEY needs {error.args[0]} beside it, for example anthropic and claude-sonnet-4-5.")
+    options = [part for one in wanted for part in ("--set", one)]
+    if address := os.environ.get("DEMO_BASE_URL"):
+        options += ["--set", f"base_url={address}"]
+    return [*options, "--secret", "api_key=env:DEMO_API_KEY"]
+
+
+def wait_until_ready() -> None:
+    """Return when the agent answers its probe; at once where this run made it."""
+    deadline = time.monotonic() + READY_SECONDS
+    while not (pod := find("pod", AGENT) or {})["status"]["ready"]:
+        if time.monotonic() > deadline:
+            fail(f"{AGENT} is not ready: {pod['status']['message']} See: agentpod pod status {AGENT}")
+        time.sleep(1)
+
+
+def show(server: Server | None, seconds: float) -> None:
+    """Have one chat turn through the public address, and print it and where everything is."""
+    pod = find("pod", AGENT) or fail(f"{AGENT} is gone.")
+    origin = pod["urls"][0]
+    asked = time.monotonic()
+    reply = chat()
+    answered = time.monotonic() - asked
+    is_scripted = find("pod", MODEL) is not None and pod["spec"]["config"].get("provider") == "openai-compatible"
+    ready = seconds_to_ready()
+    login = server.login() if server else None
+    print(f"\n  You    {QUESTION}\n  Agent  {reply}\n")
+    if is_scripted:
+        print(f"  This came from the scripted model on this machine. For a real one: agentpod pod delete {AGENT}, then")
+        print("  DEMO_PROVIDER=anthropic DEMO_MODEL=claude-sonnet-4-5 DEMO_API_KEY=… make demo\n")
+    if ready is not None:
+        print(f"  {AGENT} was ready {ready:.1f} s after its request was accepted; the chat turn took {answered:.1f} s,")
+        print(f"  all of this run {seconds:.0f} s.\n")
+    print(f"  dashboard  {origin.replace('://support-acme.', '://agentpod.')}/")
+    if login:
+        print(f"  login      {login}    (shown this once)")
+    print(f"  the agent  {origin}/")
+    print(f"  its door   {link()}")
+    print(f"             (lets one browser in, once, for ten minutes; another: agentpod pod open {AGENT})")
+    show_way(origin)
+    if server is not None:
+        print(f"\n  Ctrl-C stops the server; pods and their addresses stay. Its log: {LOG}\n")
+
+
+def show_way(origin: str) -> None:
+    """Say how a browser elsewhere gets here."""
+    parts = urlsplit(origin)
+    port = parts.port or USUAL_PORTS[parts.scheme]
+    if (parts.hostname or "").endswith(".localhost"):
+        who = os.environ.get("SUDO_USER") or getpass.getuser()
+        print("\n  From another machine, open a tunnel first and use the same addresses there:")
+        print(f"  ssh -L {port}:127.0.0.1:{port} {who}@{own_address()}")
+    else:
+        domain = (parts.hostname or "").partition(".")[2]
+        print(f"\n  *.{domain} has to lead to {own_address()}; browsers will warn of the self-signed certificate.")
+
+
+def chat() -> str:
+    """Redeem a link of its own as a browser would, and ask the agent something."""
+    deadline = time.monotonic() + 60
+    while True:
         try:
-            self.wait_for_server()
-            self.make_customer()
-            self.talk()
-            self.tell()
-            sys.stdout.write("\nThe platform runs in this terminal. Ctrl-C stops the server; pods and routes go on.\n")
-            sys.stdout.flush()
-            return self.server.wait()
-        except KeyboardInterrupt:
-            return self.server.wait()
-        finally:
-            if self.server.poll() is None:
-                self.server.terminate()
-                self.server.wait()
-
-    def is_up(self) -> bool:
-        """Say whether the platform of this machine answers already."""
-        return self.agentpod("health", check=False).returncode == 0
-
-    def wait_for_server(self) -> None:
-        """Return once the server is ready; it says itself why it is not."""
-        server = self.server
-        while server is not None and not self.is_up():
-            if server.poll() is not None:
-                raise DemoError("The server did not start; the lines above say why.")
-            time.sleep(0.2)
-
-    def make_customer(self) -> None:
-        """Make images, tenant and pods; what is there already stays as it is."""
-        key = self.environment.get("DEMO_API_KEY")
-        for adapter in ("openclaw", *(() if key else ("echo",))):
-            say(f"image of {adapter}: pulled, or built once from Debian's and npm's packages (a few minutes)")
-            self.agentpod("image", "build", adapter)
-        self.agentpod("tenant", "create", TENANT, "--name", "Acme Ltd")
-        common = ["--set", "agent_name=Ada", "--set", "soul=You are Ada, the support agent of Acme Ltd. You are brief."]
-        if key:
-            provider = self.environment.get("DEMO_PROVIDER", "anthropic")
-            model = self.environment.get("DEMO_MODEL", "claude-sonnet-4-5")
-            settings = [
-                "--set",
-                f"provider={provider}",
-                "--set",
-                f"model={model}",
-                "--secret",
-                "api_key=env:DEMO_API_KEY",
-            ]
-        else:
-            say("no DEMO_API_KEY: the agent will answer from a scripted model on this machine")
-            script = "I am Ada, the scripted voice of this demo. Give me DEMO_API_KEY and I will think for myself."
-            self.agentpod("pod", "create", MODEL, "--adapter", "echo", "--set", f"reply={script}")
-            host = f"{MODEL.partition('/')[2]}-{TENANT}"
-            settings = ["--set", "provider=openai-compatible", "--set", "model=scripted-1"]
-            settings += ["--set", f"base_url=http://{host}:8080/v1"]
-        say(f"pod {AGENT}: OpenClaw")
-        begun = time.monotonic()
-        self.agentpod(
-            "pod", "create", AGENT, "--adapter", "openclaw", *settings, *common, "--timeout", str(PATIENCE), shown=True
-        )
-        say(f"accepted to ready: {time.monotonic() - begun:.1f} s")
-
-    def talk(self) -> None:
-        """Have one conversation through the public address, let in by a one-time link as a browser would be."""
-        link = self.agentpod("pod", "open", AGENT).stdout.strip().splitlines()[0]
-        begun = time.monotonic()
-        answer = asyncio.run(conversation(link, QUESTION))
-        say(f"{QUESTION}")
-        say(f"  {answer}   ({time.monotonic() - begun:.1f} s, through {origin(link)})")
-
-    def tell(self) -> None:
-        """Print where everything is."""
-        pod = json.loads(self.agentpod("pod", "get", AGENT, "-o", "json", check=False).stdout or "{}")
-        urls = pod.get("urls") or []
-        lines = ["", "AgentPod is up."]
-        if urls:
-            parts = urlsplit(urls[0])
-            domain = (parts.hostname or "").partition(".")[2]
-            port = f":{parts.port}" if parts.port else ""
-            lines.append(
-                f"  dashboard      {parts.scheme}://agentpod.{domain}{port}/   (login: admin, with the password of the first start)"
-            )
-            lines.append(f"  {AGENT}   {urls[0]}")
-            link = self.agentpod("pod", "open", AGENT, check=False).stdout.strip()
-            if link:
-                lines.append(f"  let a browser in, once:   {link.splitlines()[0]}")
-            if domain == "localhost":
-                local = parts.port or 80
-                lines.append("  from your own machine, with these names as they are:")
-                lines.append(f"    ssh -L {local}:127.0.0.1:{local} root@{address_of_this_machine()}")
-        sys.stdout.write("\n".join(lines) + "\n")
-        sys.stdout.flush()
-
-    def agentpod(self, *args: str, check: bool = True, shown: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run the command line; its own words are shown when it fails."""
-        out = None if shown else subprocess.PIPE
-        done = subprocess.run(
-            [BIN / "agentpod", *args], env=self.environment, text=True, stdout=out, stderr=out, check=False
-        )
-        if check and done.returncode != 0:
-            raise DemoError(f"agentpod {' '.join(args[:3])} failed:\n{(done.stdout or '') + (done.stderr or '')}")
-        return done
+            with Conversation(link(), dial="127.0.0.1") as conversation:
+                return conversation.say(QUESTION)
+        except GatewayRefusedError as error:
+            fail(f"The agent's gateway refused: {error.code}")
+        except (OSError, WebSocketException) as error:
+            if time.monotonic() > deadline:
+                fail(f"The agent's address does not answer: {error}")
+            time.sleep(1)
 
 
-def say(line: str) -> None:
-    """Print one line of progress."""
-    sys.stdout.write(f"» {line}\n")
-    sys.stdout.flush()
+def link() -> str:
+    """Give a fresh one-time link."""
+    return captured("pod", "open", AGENT).stdout.split()[0]
 
 
-def origin(link: str) -> str:
-    """Give the public address of a link, without what lets in."""
-    parts = urlsplit(link)
-    return f"{parts.scheme}://{parts.netloc}"
+def seconds_to_ready() -> float | None:
+    """Say how long the agent took from the accepted request until it answered; None where that is forgotten."""
+    events: list[dict[str, Any]] = json.loads(captured("pod", "events", AGENT, "-o", "json").stdout)
+    at = {event["reason"]: datetime.fromisoformat(event["at"]) for event in reversed(events)}
+    if not {"PodCreated", "Running"} <= at.keys():
+        return None
+    return (at["Running"] - at["PodCreated"]).total_seconds()
 
 
-def address_of_this_machine() -> str:
-    """Give the address by which others reach this machine; nothing is sent to find it."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))
+def own_address() -> str:
+    """Give the address of this machine as others see it."""
+    if seen := os.environ.get("SSH_CONNECTION"):
+        return seen.split()[2]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Nothing is sent; the kernel says from where it would be.
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "THIS-MACHINE"
         return str(probe.getsockname()[0])
-    return socket.gethostname()
 
 
-async def conversation(link: str, question: str) -> str:
-    """Redeem a one-time link with a device identity of its own, ask, and give the final answer.
-
-    Does what the web interface does (OpenClaw's docs: gateway/protocol, web/dashboard): an Ed25519
-    key signs the gateway's challenge, and the link's single-use token is bound to that key.
-    """
-    parts = urlsplit(link)
-    token = parse_qs(parts.fragment)["bootstrapToken"][0]
-    secure = parts.scheme == "https"
-    port = parts.port or (443 if secure else 80)
-    context = None
-    if secure:
-        context = ssl.create_default_context()
-        # The demo's certificate is its own; what is shown here is the way, not who vouches for it.
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    async with httpx.AsyncClient(verify=context or False, trust_env=False, timeout=30) as client:
-        page = await client.get(
-            f"{parts.scheme}://127.0.0.1:{port}/",
-            headers={"Host": parts.netloc},
-            extensions={"sni_hostname": parts.hostname},
-        )
-    build = BUILD.search(page.text)
-    if build is None:
-        raise DemoError(f"{origin(link)} does not show OpenClaw's page (status {page.status_code}).")
-    url = f"{'wss' if secure else 'ws'}://{parts.netloc}/"
-    # Dialled by address: not every resolver knows that *.localhost is this machine.
-    async with connect(
-        url, host="127.0.0.1", port=port, ssl=context, origin=origin(link), max_size=30_000_000, proxy=None
-    ) as line:
-        challenge = (await event(line, "connect.challenge"))["payload"]
-        await call(line, "connect", introduction(token, challenge, build[1]))
-        asked = {"sessionKey": "main", "message": question, "idempotencyKey": str(uuid.uuid4())}
-        await call(line, "chat.send", asked)
-        while True:
-            chat = (await event(line, "chat"))["payload"]
-            if chat.get("state") == "final":
-                return words(chat.get("message"))
-            if chat.get("state") in {"error", "aborted"}:
-                raise DemoError(f"The agent did not answer: {chat.get('errorMessage') or chat['state']}")
+def is_up() -> bool:
+    """Say whether the command line reaches a platform."""
+    return captured("tenant", "list", "-o", "name", check=False).returncode == 0
 
 
-def introduction(token: str, challenge: dict[str, Any], build: str) -> dict[str, Any]:
-    """Introduce this client: who it is, what it asks for, and its signature of the challenge."""
-    key = Ed25519PrivateKey.generate()
-    public = key.public_key().public_bytes_raw()
-    device = hashlib.sha256(public).hexdigest()
-    signed_at, nonce = challenge["ts"], challenge["nonce"]
-    claim = f"v3|{device}|{CLIENT[0]}|{CLIENT[1]}|operator|{','.join(SCOPES)}|{signed_at}|{token}|{nonce}|linux|"
-    return {
-        "minProtocol": 4,
-        "maxProtocol": 4,
-        "client": {"id": CLIENT[0], "version": "demo", "buildId": build, "platform": "linux", "mode": CLIENT[1]},
-        "role": "operator",
-        "scopes": list(SCOPES),
-        "caps": [],
-        "auth": {"bootstrapToken": token},
-        "device": {
-            "id": device,
-            "publicKey": encoded(public),
-            "signature": encoded(key.sign(claim.encode())),
-            "signedAt": signed_at,
-            "nonce": nonce,
-        },
-    }
+def find(kind: str, name: str) -> dict[str, Any] | None:
+    """Give a tenant or pod; None where there is none."""
+    done = captured(kind, "get", name, "-o", "json", check=False)
+    if done.returncode == NOT_FOUND:
+        return None
+    if done.returncode != 0:
+        fail(done.stderr)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
-def encoded(data: bytes) -> str:
-    """Write bytes as base64url without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+def agentpod(*args: str) -> None:
+    """Run the command line, its output on the terminal."""
+    done = subprocess.run([BIN, *args], check=False, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        fail(f"agentpod {args[0]} {args[1]} {args[2]} failed.")
 
 
-async def event(line: ClientConnection, name: str) -> dict[str, Any]:
-    """Wait for the next event of that name."""
-    while True:
-        message = json.loads(await asyncio.wait_for(line.recv(), PATIENCE))
-        if message.get("type") == "event" and message.get("event") == name:
-            return dict(message)
+def captured(*args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run the command line for what it says."""
+    done = subprocess.run([BIN, *args], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if check and done.returncode != 0:
+        fail(done.stderr)
+    return done
 
 
-async def call(line: ClientConnection, method: str, params: dict[str, Any]) -> Any:
-    """Make one request and give its payload."""
-    request = str(uuid.uuid4())
-    await line.send(json.dumps({"type": "req", "id": request, "method": method, "params": params}))
-    while True:
-        message = json.loads(await asyncio.wait_for(line.recv(), PATIENCE))
-        if message.get("id") == request:
-            if not message.get("ok"):
-                raise DemoError(f"The gateway refused {method}: {message.get('error', {}).get('message')}")
-            return message.get("payload")
+def say(what: str) -> None:
+    """Announce a step."""
+    print(f"\n== {what}", flush=True)
 
 
-def words(message: Any) -> str:
-    """Give the text of a chat message."""
-    content = message.get("content") if isinstance(message, dict) else message
-    if isinstance(content, list):
-        return " ".join(str(part.get("text", "")) for part in content if isinstance(part, dict)).strip()
-    return str(content)
+def fail(why: str) -> NoReturn:
+    """End, saying why."""
+    sys.exit(f"\nThe demo cannot go on. {why.strip()}")
 
 
 if __name__ == "__main__":

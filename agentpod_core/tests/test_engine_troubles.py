@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from agentpod_core import ContainerState, Probe, Workload
-from agentpod_core.values.actions import UpdateLimits
+from agentpod_core.values.actions import CreateContainer, ProtectHost, UpdateLimits
 from agentpod_core.values.status import ConditionType, Phase
 
 SHORT = Probe(probe="any", timeout=1, start_deadline=0.2)
@@ -99,8 +99,7 @@ async def test_a_tenant_without_a_network_holds_up_nobody_else(rig: Any) -> None
         rig.engine.add_foreign_network("theirs", lease.subnet)
         pod_id = await rig.add("zzz")
         await rig.phase(pod_id, Phase.RUNNING)
-        # Nothing tells of this one, so only the regular look can find it.
-        rig.engine.watchers.clear()
+        # Nothing tells of this end, so only the regular look can find it.
         rig.container(pod_id).state = ContainerState.EXITED
         rig.container(pod_id).finished_at = rig.engine.now()
         await rig.until(lambda: rig.container(pod_id).state is ContainerState.RUNNING)
@@ -116,18 +115,29 @@ async def test_what_stays_refused_is_told_once(rig: Any) -> None:
 
 
 async def test_an_unknown_mistake_of_a_runtime_is_shown(rig: Any) -> None:
-    """An exception that is none of ours is shown at the pod, and tried again."""
-    for nth in range(1, 6):
-        rig.engine.cut_apply(nth, error=OSError(28, "No space left on device"))
+    """An exception that is none of ours is shown at the pod and tried again, and stops no regular look."""
+    left = 3
+    real = type(rig.runtime).apply
+
+    async def apply(action: Any, material: Any) -> None:
+        nonlocal left
+        if isinstance(action, ProtectHost) or (isinstance(action, CreateContainer) and left):
+            left -= isinstance(action, CreateContainer)
+            raise OSError(28, "No space left on device")
+        await real(rig.runtime, action, material)
+
+    rig.runtime.apply = apply
     async with rig.running():
         pod_id = await rig.add()
 
         async def shown() -> bool:
             status = await rig.status(pod_id)
-            return status.reason == "PluginFailed"
+            return (status.reason, status.params.get("error")) == ("PluginFailed", "OSError: No space left on device")
 
         await rig.until(shown)
         await rig.phase(pod_id, Phase.RUNNING)
+        rig.engine.add_foreign_container("orphan", {**rig.container(pod_id).labels, "agentpod.pod-id": "nobody"})
+        await rig.until(lambda: rig.told("OrphanContainer"))
 
 
 async def test_a_change_without_effect_is_not_repeated_for_ever(rig: Any) -> None:
@@ -245,7 +255,9 @@ async def test_an_engine_that_is_away_makes_nothing_up(rig: Any) -> None:
         await rig.until(unknown)
         assert (await rig.status(pod_id)).phase is Phase.RUNNING
         rig.engine.reachable = True
-        await rig.phase(pod_id, Phase.RUNNING)
-        alive = (await rig.status(pod_id)).condition(ConditionType.ALIVE)
-        assert alive.status is True
+
+        async def known() -> bool:
+            return (await rig.status(pod_id)).condition(ConditionType.ALIVE).status is True
+
+        await rig.until(known)
         assert rig.container(pod_id).started_at == started

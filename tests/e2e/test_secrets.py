@@ -54,7 +54,8 @@ def files_of(state: Path) -> str:
     texts = []
     for folder, names, files in os.walk(state):
         names[:] = [name for name in names if Path(folder) / name not in left_out]
-        texts += [(Path(folder) / name).read_bytes().decode(errors="replace") for name in files if name != "agentpod.s"]
+        found = [Path(folder) / name for name in files]
+        texts += [path.read_bytes().decode(errors="replace") for path in found if path.is_file()]
     return "\n".join(texts)
 
 
@@ -146,14 +147,10 @@ def any_form(value: str, text: str) -> bool:
 
 def processes_during(platform, argv: list[str]) -> str:
     """Run the command line and give what every process showed meanwhile."""
-    command = subprocess.Popen(
-        [Path(sys.executable).parent / "agentpod", *argv],
-        env=platform.env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    program = Path(sys.executable).parent / "agentpod"
     seen = []
-    while command.poll() is None:
-        seen.append(processes())
-    assert command.returncode == 0, command.stderr
+    with subprocess.Popen([program, *argv], env=platform.env, stdout=subprocess.DEVNULL) as command:
+        while command.poll() is None:
+            seen.append(processes())
+    assert command.returncode == 0
     return "\n".join(seen)

@@ -184,12 +184,15 @@ def test_create_accepts_a_tenant_that_exists_with_other_facts(agentpod, server, 
 
 
 def test_create_takes_a_new_tenant_back_when_its_pod_is_refused(agentpod, server, make_tenant):
-    """Nothing half-made stays behind."""
+    """Nothing half-made stays behind, and the command waits for that: the next attempt may come at once."""
     server.on("POST", "/tenants", make_tenant(), status=201)
     server.refuse("POST", "/tenants/acme/pods", 422, "InvalidConfig")
     server.on("DELETE", "/tenants/acme", make_tenant(), status=202)
+    server.on("GET", "/tenants/acme", make_tenant())
+    server.refuse("GET", "/tenants/acme", 404, "TenantNotFound")
     assert agentpod("create", "acme", "--type", "echo", "--set", "nope=1").code == 2
     assert len(server.asked("DELETE", "/tenants/acme")) == 1
+    assert len(server.asked("GET", "/tenants/acme")) == 2
 
 
 def test_create_leaves_a_tenant_that_was_there_before(agentpod, server, make_tenant):

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from litestar import Litestar, WebSocket, get, post, websocket
-
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 

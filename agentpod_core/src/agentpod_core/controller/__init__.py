@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
 from msgspec import Struct
@@ -57,6 +57,8 @@ class Pace(Struct, frozen=True, kw_only=True):
 
 
 DEFAULT_PACE = Pace()
+
+GOODBYE = 2.0
 
 PATIENCE = 2
 """So many failed looks in a row pass for a restart of the engine."""
@@ -169,9 +171,7 @@ class Controller:
         finally:
             self._reconciler = self._epoch = None
             self._prober.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _ended(tasks)
             logger.info("no longer leading with epoch %d", fence.epoch)
 
     async def _renew(self, fence: Fence) -> None:
@@ -333,8 +333,8 @@ class Controller:
         ports = tuple(port for port in (entry.http, entry.https) if port is not None)
         try:
             await self._parts.runtime.apply(ProtectHost(ports=ports, reason="pods must not reach the host"), {})
-        except AgentPodError as error:
-            reconciler.protection = Protection(active=False, reason=error.reason)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the rest has to be looked at too
+            reconciler.protection = Protection(active=False, reason=reconciler.understood(error).reason)
             return
         reconciler.protection = (await self._parts.runtime.observe()).protection
 
@@ -349,3 +349,13 @@ class Controller:
         self._orphans = orphans
         if news:
             await self._parts.store.report(news)
+
+
+async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
+    """End tasks; one that swallows its end, as a plugin that fails while it cleans up may make it do, is told again."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=GOODBYE)
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -167,7 +167,6 @@ def _is_news(before: Probed | None, now: Probed, probe: Probe) -> bool:
         return True
     return (
         (before.result.ready, before.result.reason) != (now.result.ready, now.result.reason)
-        or now.failures == probe.failures
-        or now.silences == probe.failures
+        or probe.failures in {now.failures, now.silences}
         or before.waited < probe.start_deadline <= now.waited
     )

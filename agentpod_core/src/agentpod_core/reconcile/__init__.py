@@ -128,7 +128,7 @@ class Reconciler:
             return Pass(pod=None)
         desired = desire(self._parts.instance, pod)
         before, record, container = pod.status, pod.record, None
-        for _ in range(ROUNDS):
+        for is_last in (*[False] * (ROUNDS - 1), True):
             try:
                 observed = await self._observe(desired)
             except TemporaryError as error:
@@ -152,12 +152,13 @@ class Reconciler:
             try:
                 await self._apply_all(pod, found.actions)
             except Exception as error:  # noqa: BLE001 - a runtime may raise anything; what it was is shown and logged
-                failed = await self._failed(pod, stored, found, self._understood(error))
+                failed = await self._failed(pod, stored, found, self.understood(error))
                 self._networks.discard(desired.network)
                 return Pass(pod=pod, status=failed.status, container=container, wake_at=failed.wake_at)
             before, record = found.status, found.record
+            if is_last:
+                await self._save(stored, msgspec.structs.replace(found, happenings=()), record)
         # What was done has no end, or no effect: it goes on later, so that it takes nobody's time.
-        await self._save(stored, msgspec.structs.replace(found, status=before, happenings=()), record)
         later = self._parts.clock.now() + timedelta(seconds=self._parts.timings.first_backoff)
         return Pass(pod=pod, status=before, container=container, wake_at=later)
 
@@ -180,7 +181,8 @@ class Reconciler:
         if status != stored.status:
             await self._parts.store.save(self._fence.epoch, stored.id, status=status, record=stored.record)
 
-    def _understood(self, error: Exception) -> AgentPodError:
+    def understood(self, error: Exception) -> AgentPodError:
+        """Give what a runtime raised as one of our errors, and log what was none."""
         if isinstance(error, AgentPodError):
             return error
         # Not in its own words, for they may hold a secret that it was given.

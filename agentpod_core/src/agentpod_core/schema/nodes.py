@@ -154,7 +154,8 @@ class Node:
                 chosen = node.variant(value)
                 return chosen.below(key) if chosen else None
             case Kind.OBJECT:
-                return node.properties.get(str(key))
+                child = node.schema["properties"].get(str(key))
+                return None if child is None else Node(self._root, child)
             case Kind.MAP:
                 return node.values
             case Kind.LIST:

@@ -107,16 +107,17 @@ def _replace(node: Node, value: Any, keys: tuple[paths.Key, ...], visit: Visit) 
     if node.kind is Kind.SECRET:
         return visit(keys, value)
     if isinstance(value, dict):
-        pairs = ((key, _under(node, key, value, item, keys, visit)) for key, item in value.items())
+        fits = node.real.kind is not Kind.LIST
+        pairs = ((key, _under(node if fits else None, key, value, item, keys, visit)) for key, item in value.items())
         return {key: item for key, item in pairs if item is not _GONE}
     if isinstance(value, (list, tuple)):
-        return [_under(node, position, value, item, keys, visit) for position, item in enumerate(value)]
+        fits = node.real.kind is Kind.LIST
+        return [_under(node if fits else None, at, value, item, keys, visit) for at, item in enumerate(value)]
     return value
 
 
-def _under(node: Node, key: paths.Key, value: Any, item: Any, keys: tuple[paths.Key, ...], visit: Visit) -> Any:  # noqa: PLR0913
-    fits = isinstance(key, int) is (node.real.kind is Kind.LIST)
-    child = node.below(key, value) if fits else None
+def _under(node: Node | None, key: paths.Key, value: Any, item: Any, keys: tuple[paths.Key, ...], visit: Visit) -> Any:  # noqa: PLR0913
+    child = node.below(key, value) if node else None
     return _copy(item) if child is None else _replace(child, item, (*keys, key), visit)
 
 

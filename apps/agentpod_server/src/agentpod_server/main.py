@@ -20,8 +20,8 @@ import uvicorn
 
 from agentpod_core import AgentPodError, ConfigError, PermanentError, catalogue
 from agentpod_core.catalogue import Language
+from agentpod_server import listening, startup
 from agentpod_server import settings as settings_module
-from agentpod_server import startup
 from agentpod_server.app import create_app
 from agentpod_server.embedded.daemons import Daemons
 from agentpod_server.settings import Settings
@@ -94,8 +94,8 @@ class _Server(uvicorn.Server):
 
 
 async def _server(settings: Settings, state: State, *, with_controller: bool) -> None:
-    listening = _listen(settings)
-    port = listening.getsockname()[1]
+    taken = _listen(settings)
+    port = taken.getsockname()[1]
     stop = _stop_signal()
     async with (
         startup.undone_on_failure(settings, state) as started,
@@ -119,7 +119,7 @@ async def _server(settings: Settings, state: State, *, with_controller: bool) ->
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
-        tasks = [asyncio.create_task(server.serve(sockets=[listening]), name="http")]
+        tasks = [asyncio.create_task(server.serve(sockets=[taken]), name="http")]
         if with_controller:
             tasks += _controlling(assembly)
         if postgres := startup.embedded_postgres(settings, state):
@@ -195,7 +195,7 @@ def _listen(settings: Settings) -> socket.socket:
         return socket.create_server((settings.listen, settings.port), backlog=512)
     except OSError as error:
         setting = "AGENTPOD_LISTEN" if error.errno == errno.EADDRNOTAVAIL else "AGENTPOD_PORT"
-        raise startup.port_error(error, address=settings.listen, port=settings.port, setting=setting) from error
+        raise listening.port_error(error, address=settings.listen, port=settings.port, setting=setting) from error
 
 
 def _stop_signal() -> asyncio.Event:

@@ -6,7 +6,6 @@ server on purpose, and the next one adopts them.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import logging
 import os
@@ -26,7 +25,6 @@ from agentpod_core import (
     Endpoint,
     File,
     NotFoundError,
-    PermanentError,
     PluginError,
     Route,
     Router,
@@ -36,7 +34,7 @@ from agentpod_core import (
 from agentpod_core.controller import Controller, Pace, Parts
 from agentpod_core.host import KINDS, Host
 from agentpod_core.plan import Timings
-from agentpod_server import app, dashboard, host_routes
+from agentpod_server import app, dashboard, host_routes, listening
 from agentpod_server.api.root import Check
 from agentpod_server.clock import SystemClock
 from agentpod_server.embedded.daemons import Daemons
@@ -192,36 +190,15 @@ async def start_router(assembly: Assembly, settings: Settings) -> None:
     """Start the router's process, if it has one; its ports must be free or its own.
 
     Raises:
-        PermanentError: as ``demand_free`` does.
+        PermanentError: as ``listening.demand_free`` does.
     """
     daemon = assembly.router.daemon()
     if daemon is None:
         return
     if assembly.daemons.running(daemon.name) is None:
         for field, (address, port) in daemon.ports.items():
-            demand_free(address, port, f"AGENTPOD_ROUTER_{settings.router.upper()}_{field.upper()}")
+            listening.demand_free(address, port, f"AGENTPOD_ROUTER_{settings.router.upper()}_{field.upper()}")
     await assembly.daemons.start(daemon)
-
-
-def demand_free(address: str, port: int, setting: str) -> None:
-    """Return if nobody listens on that port, and we may.
-
-    Raises:
-        PermanentError: as ``port_error`` says.
-    """
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind((address, port))
-        except OSError as error:
-            raise port_error(error, address=address, port=port, setting=setting) from error
-
-
-def port_error(error: OSError, *, address: str, port: int, setting: str) -> PermanentError:
-    """Say why a port cannot be had: ``PortTaken``, ``PortNotAllowed`` or ``PortUnusable``, and who chooses another."""
-    reason = {errno.EADDRINUSE: "PortTaken", errno.EACCES: "PortNotAllowed"}.get(error.errno or 0, "PortUnusable")
-    detail = error.strerror or str(error)
-    return PermanentError(reason, address=address or "*", port=port, setting=setting, detail=detail)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from typing import Any
 from agentpod_core import (
     AgentPodError,
     ConflictError,
+    Container,
     CreateContainer,
     NotFoundError,
     PermanentError,
@@ -111,15 +112,15 @@ async def stop_container(engine: Engine, instance: str, action: StopContainer) -
             raise refused.as_error() from None
 
 
-async def update_limits(engine: Engine, instance: str, action: UpdateLimits) -> str:
-    """Change limits and restart policy; give the container's id."""
+async def update_limits(engine: Engine, instance: str, action: UpdateLimits) -> Container:
+    """Change limits and restart policy; give the container as it is then."""
     raw = await inspect_ours(engine, instance, action.container)
     container: str = raw["Id"]
     try:
         await engine.json("POST", f"containers/{container}/update", body=update_body(action.limits, engine.processors))
     except Refused as refused:
         raise refused.as_error() from None
-    return container
+    return inspected_container(await inspect_ours(engine, instance, container))
 
 
 async def remove_container(engine: Engine, instance: str, action: RemoveContainer) -> None:

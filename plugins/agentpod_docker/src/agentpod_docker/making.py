@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from agentpod_core import CreateContainer, Limits, Resources, SecretRef, secret_value
 from agentpod_docker.reading import UNLIMITED_MEMORY
 
@@ -78,11 +76,6 @@ def update_body(limits: Limits, processors: int) -> dict[str, Any]:
         "PidsLimit": -1 if limits.pids is None else limits.pids,
         "RestartPolicy": {"Name": "unless-stopped" if limits.restart else "no"},
     }
-
-
-def shown(limits: Limits, processors: int) -> Limits:
-    """Give the limits that the engine shows once it was asked for those."""
-    return msgspec.structs.replace(limits, cpus=granted_cpus(limits.cpus, processors))
 
 
 def granted_cpus(cpus: int | None, processors: int) -> int:

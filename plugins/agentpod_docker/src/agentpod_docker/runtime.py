@@ -45,7 +45,6 @@ from agentpod_docker import build, commands, containers, firewall, images, netwo
 from agentpod_docker.base_images import Patience
 from agentpod_docker.engine import Engine, Refused, filters
 from agentpod_docker.files import write_files
-from agentpod_docker.making import shown
 from agentpod_docker.reading import INSTANCE, inspected_container, listed_container, seen_network, seen_volume
 from agentpod_docker.settings import DockerSettings
 from agentpod_docker.usage import Meter
@@ -65,8 +64,8 @@ class DockerRuntime(Runtime):
         self._settings = DockerSettings()
         self._clock: Clock | None = None
         self._meter = Meter()
-        # What was asked for where the engine cannot show it, by container id.
-        self._limits: dict[str, Limits] = {}
+        # What was asked for, and what the engine shows for it where that is something else, by container id.
+        self._limits: dict[str, tuple[Limits, Limits]] = {}
 
     async def open(self, context: HostContext) -> None:
         """Connect.
@@ -115,10 +114,8 @@ class DockerRuntime(Runtime):
         if raw is None:
             return None
         seen = inspected_container(raw)
-        wanted = self._limits.get(seen.id)
-        if wanted is not None and seen.limits == shown(wanted, self._engine.processors):
-            return msgspec.structs.replace(seen, limits=wanted)
-        return seen
+        asked, shown = self._limits.get(seen.id, (None, None))
+        return msgspec.structs.replace(seen, limits=asked) if asked and seen.limits == shown else seen
 
     async def has_image(self, image: str) -> bool:
         """Say whether the engine has that image."""
@@ -212,7 +209,7 @@ class DockerRuntime(Runtime):
             case RemoveVolume():
                 await volumes.remove_volume(engine, instance, action)
             case CreateContainer():
-                await self._create(action, material)
+                await containers.create_container(engine, instance, action, material)
             case WriteFiles():
                 raw = await containers.inspect_ours(engine, instance, action.container)
                 await write_files(engine, raw, action, material)
@@ -221,17 +218,14 @@ class DockerRuntime(Runtime):
             case StopContainer():
                 await containers.stop_container(engine, instance, action)
             case UpdateLimits():
-                self._limits[await containers.update_limits(engine, instance, action)] = action.limits
+                changed = await containers.update_limits(engine, instance, action)
+                # It raises what is too small, cuts what is too much, and drops what its kernel cannot do.
+                if changed.limits is not None and changed.limits != action.limits:
+                    self._limits[changed.id] = action.limits, changed.limits
             case RemoveContainer():
                 await containers.remove_container(engine, instance, action)
             case _:
                 assert_never(action)
-
-    async def _create(self, action: CreateContainer, material: Mapping[SecretRef, str]) -> None:
-        made = await containers.create_container(self._engine, self._instance, action, material)
-        resources = action.workload.resources
-        if resources.cpus is not None and resources.cpus > self._engine.processors * 1000:
-            self._limits[made] = Limits(memory=resources.memory, cpus=resources.cpus, pids=resources.pids)
 
     @property
     def _protects(self) -> bool:

@@ -176,6 +176,9 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in names if options[name] is not None}
 
 
+_TAKING_BACK = 10.0
+
+
 @contextmanager
 def _tenant(app: App, slug: str) -> Iterator[None]:
     """Have a tenant, and take a new one back when its pod is refused: nothing half-made stays behind."""
@@ -191,8 +194,10 @@ def _tenant(app: App, slug: str) -> Iterator[None]:
     except ServerError:
         if is_new:
             # Should this fail too, the refusal is still what the user has to hear of.
-            with suppress(CliError):
+            with suppress(CliError), steps(app) as shown:
                 app.client.delete_tenant(slug, cascade=False)
+                # The next attempt may come at once, and must not meet what is left of this one.
+                Waiter(app.client, app.texts, shown, timeout=_TAKING_BACK).gone(slug, lambda: app.client.tenant(slug))
         raise
 
 

@@ -6,7 +6,7 @@ import re
 import time
 from typing import Annotated, Any
 
-from litestar import Controller, Response, get
+from litestar import Controller, MediaType, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
@@ -62,7 +62,7 @@ class LogPages(Controller):
             tails=TAILS,
         )
 
-    @get("/stream", media_type="text/plain; charset=utf-8")
+    @get("/stream", media_type=MediaType.TEXT)
     async def stream(
         self,
         ref: FromPath[str],
@@ -77,6 +77,6 @@ class LogPages(Controller):
         readable = (_UNSEEN.sub(b"", line) async for line in lines)
         return Stream(
             streams.text_lines(readable, lambda: services.should_exit() or time.monotonic() > until),
-            media_type="text/plain; charset=utf-8",
+            media_type=MediaType.TEXT,
             headers=streams.UNBUFFERED,
         )

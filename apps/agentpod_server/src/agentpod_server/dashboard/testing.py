@@ -69,13 +69,13 @@ class Page(HTMLParser):
         self.feed(html.replace("\r\n", "\n"))
         self.close()
 
-    def form(self, action: str) -> Form:
-        """Give the form that goes to an address.
+    def form(self, action: str, method: str = "post") -> Form:
+        """Give the form that goes to an address by that method.
 
         Raises:
             LookupError: there is none.
         """
-        found = next((one for one in self.forms if one.action == action), None)
+        found = next((one for one in self.forms if (one.action, one.method) == (action, method)), None)
         if found is None:
             raise LookupError(action)
         return found

@@ -9,7 +9,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from agentpod_server.records import Role
 
-
 Label = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
 """What people call a token. It names the actor in logs and events, so it holds nothing that could forge a line."""
 

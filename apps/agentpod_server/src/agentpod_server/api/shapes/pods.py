@@ -9,7 +9,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from agentpod_core.values.pods import Wanted
 
-
 Texts = Annotated[dict[str, str], Meta(max_length=500)]
 """Texts by dotted path. Saying what is wrong with each takes time that all requests share."""
 

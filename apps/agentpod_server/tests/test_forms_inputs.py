@@ -260,7 +260,7 @@ CHANGES: list[tuple[type[Struct], dict[str, Any] | None, dict[str, Any], dict[st
         Stores,
         {"store": {"kind": "disk", "path": "/x"}, "second": {"kind": "disk", "path": "/z"}},
         {"config.store.@tag": "bucket", "config.store.@v1.name": "n", "config.second.@tag": ""},
-        {"store": {"kind": "bucket", "name": "n"}, "second": None},
+        {"store": {"kind": "bucket", "name": "n"}},
     ),
     (Anythings, {}, {"config.extra": "[1]", "config.either": "7"}, {"extra": [1], "either": 7}),
     (Advanced, {}, {"config.a%2Eb": "9"}, {"a.b": 9}),

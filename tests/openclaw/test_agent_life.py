@@ -1,0 +1,96 @@
+"""What happens to a customer's OpenClaw over time: a changed config, a broken one, a small plan."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from agentpod_openclaw.client import Conversation
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1200)]
+
+LOCAL = "127.0.0.1"
+REPLY = "A reply by script."
+CONFIG = "/home/node/.openclaw/openclaw.json"
+GIB = 1024**3
+
+
+def config(agent) -> dict:
+    """Read the agent's configuration as it lies in its volume."""
+    return json.loads(agent.run("cat", CONFIG))
+
+
+def write_config(agent, text: str) -> None:
+    """Put another configuration in its place, as an agent or its owner may."""
+    agent.run("node", "-e", f"require('fs').writeFileSync('{CONFIG}', {json.dumps(text)})")
+
+
+def phase(agent) -> str:
+    """Say in which phase the pod is."""
+    return agent.platform.json("pod", "get", agent.name)["status"]["phase"]
+
+
+def test_a_changed_config_reaches_the_running_agent(openclaw, wait_until) -> None:
+    """A config change is merged into what the agent made of its file, and nothing is started anew."""
+    before = openclaw.container
+    own = config(openclaw) | {"messages": {"responsePrefix": "[Ada]"}}
+    write_config(openclaw, json.dumps(own))
+    openclaw.platform.agentpod("pod", "config", "set", openclaw.name, "heartbeat=2h")
+    wait_until(
+        lambda: config(openclaw)["agents"]["defaults"]["heartbeat"] == {"every": "2h"},
+        seconds=30,
+        what="the change is in the agent's file",
+    )
+    assert config(openclaw)["messages"] == {"responsePrefix": "[Ada]"}
+    assert openclaw.container["State"]["StartedAt"] == before["State"]["StartedAt"]
+    openclaw.platform.agentpod("pod", "config", "set", openclaw.name, "heartbeat=0m")
+
+
+def test_a_config_that_the_gateway_refuses_is_repaired(openclaw, wait_until) -> None:
+    """An unknown key, with which the gateway refuses to start, costs one repair and nobody's attention."""
+    write_config(openclaw, json.dumps(config(openclaw) | {"nonsense": True}))
+    before = openclaw.container["State"]["StartedAt"]
+    openclaw.platform.agentpod("pod", "restart", openclaw.name)
+    assert openclaw.container["State"]["StartedAt"] != before
+    assert "nonsense" not in config(openclaw)
+    assert "OpenClaw doctor" in openclaw.platform.agentpod("pod", "logs", openclaw.name).stdout
+    wait_until(lambda: phase(openclaw) == "running", seconds=30, what="it runs as before")
+
+
+def test_a_config_beyond_repair_blocks_until_it_is_set(openclaw, wait_until) -> None:
+    """What cannot be repaired is not tried for ever; setting the config brings the agent back."""
+    write_config(openclaw, "{ this is no configuration")
+    openclaw.platform.agentpod("pod", "restart", openclaw.name, "--no-wait")
+    wait_until(lambda: phase(openclaw) == "blocked", seconds=120, what="the pod is blocked")
+    status = openclaw.platform.agentpod("pod", "status", openclaw.name).stdout
+    assert "78" in status
+    assert openclaw.container["State"]["Status"] == "exited"
+    openclaw.platform.agentpod("pod", "config", "set", openclaw.name, "heartbeat=1h")
+    wait_until(lambda: phase(openclaw) == "running", seconds=120, what="it runs again")
+
+
+def test_a_small_agent_talks(openclaw, add_openclaw) -> None:
+    """With 1 GiB the agent answers, lets a browser in beside that, and is not ended for want of memory."""
+    small = add_openclaw("acme/small", "--size", "small")
+    assert small.container["HostConfig"]["Memory"] == GIB
+    with Conversation(small.link(), dial=LOCAL) as conversation:
+        for _ in range(3):
+            assert REPLY in conversation.say("Hello")
+    with Conversation(small.link(), dial=LOCAL) as conversation:
+        assert REPLY in conversation.say("Hello again")
+    state = small.container["State"]
+    assert (state["Status"], state["OOMKilled"], small.container["RestartCount"]) == ("running", False, 0)
+    small.platform.agentpod("pod", "delete", small.name, "--yes")
+
+
+def test_less_memory_is_refused(openclaw) -> None:
+    """A pod with less memory than an answer takes is refused, and the refusal says how much it needs."""
+    refused = openclaw.platform.agentpod(
+        "pod", "create", "acme/tiny", "--adapter", "openclaw", "--memory", "512m",
+        "--set", "provider=openai-compatible", "--set", "model=m", "--set", "base_url=http://model-acme:8080/v1",
+        check=None,
+    )  # fmt: skip
+    assert refused.returncode == 2
+    assert "1 GiB" in refused.stderr
+    assert openclaw.platform.agentpod("pod", "get", "acme/tiny", check=3)
