@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
-DISTS := agentpod_core agentpod_traefik $(sort $(wildcard plugins/*)) $(sort $(wildcard apps/*))
+DISTS := agentpod_core agentpod_openclaw agentpod_traefik $(sort $(wildcard plugins/*)) $(sort $(wildcard apps/*))
 PYTHON ?= python3
 STAMP := $(VENV)/.installed
 

@@ -18,7 +18,7 @@ expect.set_options(timeout=20_000)
 @pytest.fixture(scope="module")
 def platform(new_platform):
     """Give a running platform with the light agent's image."""
-    platform = new_platform(network="10.217.0.0/16")
+    platform = new_platform(network="10.214.0.0/18")
     platform.up()
     platform.agentpod("image", "build", "echo")
     return platform

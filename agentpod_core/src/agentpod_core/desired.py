@@ -7,6 +7,7 @@ new container), every file has its own, and limits are compared by value.
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -139,4 +140,25 @@ def workload_problems(workload: Workload) -> list[Problem]:
 
 
 def _hash(value: Any) -> str:
-    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:32]
+    return hashlib.sha256(msgspec.json.encode(_said(value), order="deterministic")).hexdigest()[:32]
+
+
+def _said(value: Any) -> Any:
+    """Leave out what is as by default: a field that a later version adds must not make every container anew."""
+    match value:
+        case Struct():
+            given = ((name, getattr(value, name), default) for name, default in _defaults(type(value)))
+            return {name: _said(one) for name, one, default in given if one != default}
+        case dict():
+            return {key: _said(one) for key, one in value.items()}
+        case tuple() | list():
+            return [_said(one) for one in value]
+    return value
+
+
+@cache
+def _defaults(kind: type[Struct]) -> tuple[tuple[str, Any], ...]:
+    return tuple(
+        (field.name, field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory())
+        for field in msgspec.structs.fields(kind)
+    )

@@ -10,7 +10,7 @@ from msgspec import Struct
 import agentpod_core as core
 from agentpod_openclaw import door, gateway, render
 from agentpod_openclaw.config import OpenClawConfig
-from agentpod_openclaw.image import CLI, IMAGE, RECIPE
+from agentpod_openclaw.image import IMAGE, RECIPE
 from agentpod_openclaw.seen import Seen
 
 MIB = 1024 * 1024
@@ -27,8 +27,8 @@ class OpenClawAdapter(core.AgentAdapter[OpenClawConfig]):
     name: ClassVar[str] = "openclaw"
     title: ClassVar[str] = "OpenClaw"
     config_type: ClassVar[type[Struct]] = OpenClawConfig
-    generated_secrets: ClassVar[tuple[str, ...]] = ("gateway_token",)
-    credential: ClassVar[str | None] = "gateway_token"
+    generated_secrets: ClassVar[tuple[str, ...]] = (gateway.TOKEN,)
+    credential: ClassVar[str | None] = gateway.TOKEN
     sizes: ClassVar[dict[str, core.Resources]] = {
         "default": core.Resources(memory=2048 * MIB, cpus=2000, pids=512),
         "small": core.Resources(memory=1024 * MIB, cpus=1000, pids=512),
@@ -88,11 +88,8 @@ class OpenClawAdapter(core.AgentAdapter[OpenClawConfig]):
         return "openclaw" in image or any("openclaw" in part for part in command) or "OPENCLAW_STATE_DIR" in env
 
     def repair(self, exit_code: int) -> core.Repair | None:
-        """Upstream's own procedure for a refused configuration (gateway/embedding.md)."""
-        if exit_code != CONFIG_REFUSED:
-            return None
-        command = (*CLI, "doctor", "--fix", "--yes", "--non-interactive")
-        return core.Repair(reason="OpenClawConfigRefused", command=command)
+        """Explain a refused configuration; its own repair was tried by then, at the start (see ``image``)."""
+        return core.Repair(reason="OpenClawConfigRefused") if exit_code == CONFIG_REFUSED else None
 
     def recipe(self) -> core.ImageRecipe | None:
         """Build from Debian's and npm's packages."""
@@ -100,22 +97,16 @@ class OpenClawAdapter(core.AgentAdapter[OpenClawConfig]):
 
     async def inspect(self, link: core.Link) -> core.AgentReport:
         """Ask the gateway for version, model, channels and sessions."""
-        status = Seen(await gateway.call(link, "status"))
-        channels = Seen(await gateway.call(link, "channels.status"))
+        status = await gateway.call(link, "status")
+        channels = await gateway.call(link, "channels.status")
         sessions = status.at("sessions")
-        runtime = status.at("modelRuntime")
-        is_degraded = runtime.get("degraded", bool)
+        is_degraded = status.at("modelRuntime").get("degraded", bool)
         return core.AgentReport(
             version=status.get("runtimeVersion", str),
             model=sessions.at("defaults").get("model", str),
             model_ready=None if is_degraded is None else not is_degraded,
             channels=tuple(
-                core.ChannelReport(
-                    name=name,
-                    configured=channel.get("configured", bool) is True,
-                    connected=channel.get("connected", bool),
-                    detail=channel.get("lastError", str) or "",
-                )
+                _channel(name, channel, channels.at("channelAccounts").each(name))
                 for name, channel in channels.at("channels").items()
             ),
             sessions=sessions.get("count", int),
@@ -131,14 +122,28 @@ class OpenClawAdapter(core.AgentAdapter[OpenClawConfig]):
         return await door.issue(link)
 
 
+def _channel(name: str, channel: Seen, accounts: list[Seen]) -> core.ChannelReport:
+    """Report one channel; whether it is connected stands with its accounts."""
+    connected = [account.get("connected", bool) for account in accounts if account.get("enabled", bool)]
+    words = (account.get("lastError", str) or account.get("lifecycle", str) for account in accounts)
+    return core.ChannelReport(
+        name=name,
+        configured=channel.get("configured", bool) is True,
+        connected=None if not connected or None in connected else all(connected),
+        detail=channel.get("lastError", str) or next(filter(None, words), ""),
+    )
+
+
 def _seeds(config: OpenClawConfig) -> tuple[core.File, ...]:
     """Seed the identity where the agent has none yet; what it made of it since is its own."""
-    name = f"# Identity\n\nName: {config.agent_name}\n" if config.agent_name else ""
+    name = f"# Identity\n\nName: {config.agent_name}" if config.agent_name else ""
     texts = {"SOUL.md": config.soul, "IDENTITY.md": name}
     return tuple(
-        core.File(path=f"{render.WORKSPACE}/{name}", parts=(text,), on_change=core.OnChange.LIVE, once=True)
-        for name, text in texts.items()
-        if text
+        core.File(
+            path=f"{render.WORKSPACE}/{file}", parts=(f"{text.rstrip()}\n",), on_change=core.OnChange.LIVE, once=True
+        )
+        for file, text in texts.items()
+        if text.strip()
     )
 
 

@@ -169,7 +169,7 @@ def _device(challenge: Seen, client: dict[str, str], scopes: list[str], secret: 
     key = Ed25519PrivateKey.generate()
     public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     name = hashlib.sha256(public).hexdigest()
-    nonce, at = challenge.get("nonce", str), challenge.get("ts", int)
+    nonce, at = challenge.get("nonce", str) or "", challenge.get("ts", int) or 0
     facts = (
         "v3",
         name,

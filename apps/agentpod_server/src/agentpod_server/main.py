@@ -96,7 +96,7 @@ class _Server(uvicorn.Server):
 async def _server(settings: Settings, state: State, *, with_controller: bool) -> None:
     taken = _listen(settings)
     port = taken.getsockname()[1]
-    stop = _stop_signal()
+    stop = asyncio.Event()
     async with (
         startup.undone_on_failure(settings, state) as started,
         startup.assembled(settings, state, port=port, should_exit=stop.is_set) as assembly,
@@ -124,6 +124,7 @@ async def _server(settings: Settings, state: State, *, with_controller: bool) ->
             tasks += _controlling(assembly)
         if postgres := startup.embedded_postgres(settings, state):
             tasks.append(asyncio.create_task(postgres.keep(), name="postgres"))
+        _heed_signals(stop)
         _greet(assembly, port, password)
         if password is not None:
             state.first_password_shown()
@@ -133,7 +134,7 @@ async def _server(settings: Settings, state: State, *, with_controller: bool) ->
 
 
 async def _controller(settings: Settings, state: State) -> None:
-    stop = _stop_signal()
+    stop = asyncio.Event()
     async with (
         startup.undone_on_failure(settings, state) as started,
         startup.assembled(settings, state, port=settings.port, should_exit=stop.is_set) as assembly,
@@ -141,6 +142,7 @@ async def _controller(settings: Settings, state: State) -> None:
         await startup.start_router(assembly, settings)
         started()
         tasks = _controlling(assembly)
+        _heed_signals(stop)
         await _until_stopped(stop, tasks)
         await _end(tasks)
 
@@ -198,12 +200,11 @@ def _listen(settings: Settings) -> socket.socket:
         raise listening.port_error(error, address=settings.listen, port=settings.port, setting=setting) from error
 
 
-def _stop_signal() -> asyncio.Event:
-    stop = asyncio.Event()
+def _heed_signals(stop: asyncio.Event) -> None:
+    """End in order when told to. Until then a signal ends a start at once, however long that still had to wait."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    return stop
 
 
 def _greet(assembly: startup.Assembly, port: int, password: str | None) -> None:

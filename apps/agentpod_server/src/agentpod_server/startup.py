@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -141,7 +142,8 @@ async def assembled(
                 fixed_routes=(_dashboard(addresses, settings, port),),
                 merge=_merger(host),
             ),
-            holder=f"{socket.gethostname()}:{os.getpid()}",
+            # Two containers may have one host name, and each of them a process 1.
+            holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             probe=host.probe,
             links=links,
             pace=Pace(

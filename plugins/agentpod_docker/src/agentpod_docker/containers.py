@@ -52,8 +52,8 @@ async def inspect_ours(engine: Engine, instance: str, name: str) -> dict[str, An
 
 async def create_container(
     engine: Engine, instance: str, action: CreateContainer, material: Mapping[SecretRef, str]
-) -> str:
-    """Make a container and let its user own its volumes; give the id.
+) -> Container | None:
+    """Make a container and let its user own its volumes; None where it was there already.
 
     Raises:
         ConflictError: ``NameTaken``, ``ObjectDiffers``.
@@ -61,18 +61,20 @@ async def create_container(
         TemporaryError: ``NetworkMissing``.
     """
     body = container_body(action, material, engine.processors)
+    is_new = True
     try:
         made = await engine.json("POST", "containers/create", params={"name": action.name}, body=body)
         container: str = made["Id"]
     except Refused as refused:
         if refused.status == HTTPStatus.CONFLICT:
-            container = await _same(engine, instance, action)
+            container, is_new = await _same(engine, instance, action), False
         elif refused.status == HTTPStatus.NOT_FOUND and refused.mentions("No such image"):
             raise PermanentError("ImageNotFound", image=action.workload.image) from None
         else:
             raise refused.as_error() from None
-    await own_volumes(engine, await inspect_ours(engine, instance, container), action.workload)
-    return container
+    raw = await inspect_ours(engine, instance, container)
+    await own_volumes(engine, raw, action.workload)
+    return inspected_container(raw) if is_new else None
 
 
 async def start_container(engine: Engine, instance: str, action: StartContainer) -> None:

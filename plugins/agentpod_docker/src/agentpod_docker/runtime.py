@@ -209,7 +209,9 @@ class DockerRuntime(Runtime):
             case RemoveVolume():
                 await volumes.remove_volume(engine, instance, action)
             case CreateContainer():
-                await containers.create_container(engine, instance, action, material)
+                if made := await containers.create_container(engine, instance, action, material):
+                    asked = action.workload.resources
+                    self._remember(made, Limits(memory=asked.memory, cpus=asked.cpus, pids=asked.pids))
             case WriteFiles():
                 raw = await containers.inspect_ours(engine, instance, action.container)
                 await write_files(engine, raw, action, material)
@@ -218,14 +220,16 @@ class DockerRuntime(Runtime):
             case StopContainer():
                 await containers.stop_container(engine, instance, action)
             case UpdateLimits():
-                changed = await containers.update_limits(engine, instance, action)
-                # It raises what is too small, cuts what is too much, and drops what its kernel cannot do.
-                if changed.limits is not None and changed.limits != action.limits:
-                    self._limits[changed.id] = action.limits, changed.limits
+                self._remember(await containers.update_limits(engine, instance, action), action.limits)
             case RemoveContainer():
                 await containers.remove_container(engine, instance, action)
             case _:
                 assert_never(action)
+
+    def _remember(self, made: Container, asked: Limits) -> None:
+        """Keep what was asked for: the engine cuts what is too much, and drops what its kernel cannot do."""
+        if made.limits is not None and made.limits != asked:
+            self._limits[made.id] = asked, made.limits
 
     @property
     def _protects(self) -> bool:

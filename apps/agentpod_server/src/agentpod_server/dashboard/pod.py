@@ -118,6 +118,7 @@ async def _page(  # noqa: PLR0913 - what a page needs
         why_not=why_not,
         raw=raw,
         generation=generation,
+        is_stale=error is not None and error.reason == "GenerationMismatch",
         done=done,
         since=since,
         **facts,

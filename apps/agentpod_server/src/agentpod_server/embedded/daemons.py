@@ -79,11 +79,11 @@ class Daemons:
             begun = loop.time()
             try:
                 process = await self.start(daemon)
-            except AgentPodError as error:
-                _log.error("daemon %s: %s", daemon.name, error)
-            else:
                 await process.watch(_LOOK, partial(logs.trim, self.log(daemon)))
                 _log.warning("daemon %s (pid %d) ended; starting it again", daemon.name, process.pid)
+            except (AgentPodError, OSError) as error:
+                # A full disk is no reason to give up, and none to look away.
+                _log.error("daemon %s: %s", daemon.name, error)
             if loop.time() - begun >= _GOOD_SPELL:
                 pause = _FIRST_PAUSE
             await asyncio.sleep(pause)

@@ -102,14 +102,14 @@ class EmbeddedPostgres:
         """Start it again whenever it ends, with growing pauses; until cancelled, which leaves it running."""
         pause = _FIRST_PAUSE
         while True:
-            process = processes.running(self._record)
-            if process is not None:
-                pause = _FIRST_PAUSE
-                await process.watch(_LOOK, partial(logs.trim, self._first_words))
-                _log.warning("PostgreSQL (pid %d) ended; starting it again", process.pid)
             try:
+                process = processes.running(self._record)
+                if process is not None:
+                    pause = _FIRST_PAUSE
+                    await process.watch(_LOOK, partial(logs.trim, self._first_words))
+                    _log.warning("PostgreSQL (pid %d) ended; starting it again", process.pid)
                 await self.start()
-            except AgentPodError as error:
+            except (AgentPodError, OSError) as error:
                 _log.error("PostgreSQL: %s", error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)

@@ -1,0 +1,112 @@
+"""Looks at everything now and then, and says which keys seem to need a pass.
+
+One list and one query; a deep look only where something seems off, and at a rolling tenth, for the
+list shows neither limits nor exit codes.
+"""
+
+from __future__ import annotations
+
+from agentpod_core.controller.probing import Prober
+from agentpod_core.controller.queue import KeyQueue
+from agentpod_core.desired import desire, effective_wanted
+from agentpod_core.errors import TemporaryError
+from agentpod_core.ports import ROUTES, PodInput, pod_key, tenant_key
+from agentpod_core.reconcile import Parts, Reconciler, is_refused
+from agentpod_core.values.actions import ProtectHost
+from agentpod_core.values.names import container_name
+from agentpod_core.values.pods import Wanted
+from agentpod_core.values.status import ConditionType, Happening, Phase, Severity
+from agentpod_core.values.world import Container, ContainerState, Protection, World
+
+PATIENCE = 2
+"""So many failed looks in a row pass for a restart of the engine."""
+
+
+class Look:
+    """Looks for one controller."""
+
+    def __init__(self, parts: Parts, queue: KeyQueue, prober: Prober) -> None:
+        self._parts = parts
+        self._queue = queue
+        self._prober = prober
+        self._orphans: set[str] = set()
+        self._round = 0
+
+    async def everywhere(self, reconciler: Reconciler, *, tries: int) -> None:
+        """Compare everything once, shallowly; ``tries`` is how often that failed in a row.
+
+        Raises:
+            TemporaryError: the engine or the store does not answer.
+        """
+        try:
+            world = await self._parts.runtime.observe()
+        except TemporaryError:
+            await self._miss_engine(reconciler, tries)
+            raise
+        reconciler.looked(world)
+        pods = await self._parts.store.pods()
+        await self._protect(reconciler, world)
+        self._queue.add(ROUTES)
+        own = {container.name: container for container in world.containers}
+        self._round = (self._round + 1) % 10
+        for tenant in await self._parts.store.tenants():
+            if reconciler.needs(tenant):
+                self._queue.add(tenant_key(tenant.id))
+        for number, pod in enumerate(pods):
+            container = own.get(container_name(self._parts.instance, pod.id))
+            if reconciler.is_doubled(pod.id) or not self._seems_right(pod, container, number):
+                self._queue.add(pod_key(pod.id))
+        await self._report_orphans(world, {pod.id for pod in pods})
+
+    async def _miss_engine(self, reconciler: Reconciler, tries: int) -> None:
+        """Let every pod's status say that nobody sees it, once the engine has been away for longer than a restart."""
+        if reconciler.is_engine_away or tries < PATIENCE:
+            return
+        reconciler.is_engine_away = True
+        for pod in await self._parts.store.pods():
+            self._queue.add(pod_key(pod.id))
+
+    def _seems_right(self, pod: PodInput, container: Container | None, number: int) -> bool:
+        wanted = effective_wanted(pod)
+        if is_refused(pod) and self._queue.is_due(pod_key(pod.id)):
+            return True
+        alive = pod.status.condition(ConditionType.ALIVE)
+        if number % 10 == self._round or alive is None or alive.status is None:
+            return False
+        if wanted is Wanted.STOPPED:
+            return pod.status.phase is Phase.STOPPED and (container is None or container.state is ContainerState.EXITED)
+        if wanted is Wanted.DELETED or container is None or container.state is not ContainerState.RUNNING:
+            return False
+        return (
+            pod.status.phase is Phase.RUNNING
+            and pod.status.observed_generation == pod.generation
+            and container.spec_hash == desire(self._parts.instance, pod).spec_hash
+            and (pod.workload.probe is None or self._prober.last(pod.id) is not None)
+        )
+
+    async def _protect(self, reconciler: Reconciler, world: World) -> None:
+        is_first_look = reconciler.protection.active is None
+        reconciler.protection = world.protection
+        if world.protection.active and not is_first_look:
+            return
+        # At the first look even where it is active: the router's ports may be others than last time.
+        entry = self._parts.router.entrypoints()
+        ports = tuple(port for port in (entry.http, entry.https) if port is not None)
+        try:
+            await self._parts.runtime.apply(ProtectHost(ports=ports, reason="pods must not reach the host"), {})
+        except Exception as error:  # noqa: BLE001 - whatever it is, the rest has to be looked at too
+            reconciler.protection = Protection(active=False, reason=reconciler.changes.understood(error).reason)
+            return
+        reconciler.protection = (await self._parts.runtime.observe()).protection
+
+    async def _report_orphans(self, world: World, known: set[str]) -> None:
+        orphans = {one.name for one in world.containers if one.pod_id not in known}
+        news = [
+            Happening(kind="system", reason="OrphanContainer", severity=Severity.WARNING, params={"name": name})
+            for name in sorted(orphans - self._orphans)
+            # One whose pod was deleted since the list was made is gone by now.
+            if await self._parts.runtime.inspect(name) is not None
+        ]
+        self._orphans = orphans
+        if news:
+            await self._parts.store.report(news)

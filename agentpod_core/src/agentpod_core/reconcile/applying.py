@@ -1,0 +1,117 @@
+"""Makes the changes that a plan asks for, each behind the fence and with the secrets that it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import traceback
+from collections.abc import Sequence
+
+import msgspec
+
+from agentpod_core.desired import effective_wanted, is_secret
+from agentpod_core.errors import AgentPodError, TemporaryError
+from agentpod_core.ports import PodInput
+from agentpod_core.reconcile.fence import Fence
+from agentpod_core.reconcile.material import material
+from agentpod_core.reconcile.parts import Parts
+from agentpod_core.reconcile.turns import Turns
+from agentpod_core.values import names
+from agentpod_core.values.actions import (
+    Action,
+    CreateNetwork,
+    ObtainImage,
+    RemoveNetwork,
+    StopContainer,
+    WriteFiles,
+)
+from agentpod_core.values.pods import Lease, Wanted
+from agentpod_core.values.workload import File, OnChange
+
+logger = logging.getLogger(__name__)
+
+MERGED_LIMIT = 4 * 1024 * 1024
+"""The largest file, in bytes, that an agent may have made of one that is merged."""
+
+SLOW = (ObtainImage, StopContainer)
+"""What takes as long as a registry or an agent likes."""
+
+
+class Changes:
+    """Makes changes for one leader. ``networks`` are those that are known to be there."""
+
+    def __init__(self, parts: Parts, fence: Fence, turns: Turns) -> None:
+        self.networks: set[str] = set()
+        self._parts = parts
+        self._fence = fence
+        self._turns = turns
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    def understood(self, error: Exception) -> AgentPodError:
+        """Give what a runtime raised as one of our errors, and log what was none."""
+        if isinstance(error, AgentPodError):
+            return error
+        # Not in its own words, for they may hold a secret that it was given.
+        kind = f"{type(error).__name__}: {error.strerror}" if isinstance(error, OSError) else type(error).__name__
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        logger.error("the runtime %s failed: %s at %s:%s", self._parts.runtime.name, kind, frame.filename, frame.lineno)
+        return TemporaryError("PluginFailed", plugin=self._parts.runtime.name, error=kind)
+
+    async def all(self, pod: PodInput, actions: Sequence[Action]) -> None:
+        """Make a pod's changes, one after another, in the network that it needs."""
+        if effective_wanted(pod) is Wanted.RUNNING:
+            await self.network(pod.tenant_id, pod.tenant, pod.lease)
+        for action in actions:
+            if isinstance(action, WriteFiles):
+                action = await self._merged(pod, action)  # noqa: PLW2901 - the same change, made precise
+            await self.one(pod.tenant_id, action)
+
+    async def _merged(self, pod: PodInput, action: WriteFiles) -> WriteFiles:
+        files = [await self._merged_file(pod, action.container, file) for file in action.files]
+        return msgspec.structs.replace(action, files=tuple(files))
+
+    async def _merged_file(self, pod: PodInput, container: str, file: File) -> File:
+        if file.on_change is not OnChange.MERGED or is_secret(file):
+            return file
+        current = await self._parts.runtime.read(container, file.path, limit=MERGED_LIMIT)
+        if current is None:
+            return file
+        wanted = "".join(part for part in file.parts if isinstance(part, str)).encode()
+        merged = self._parts.merge(pod.spec.adapter, file, current, wanted)
+        return msgspec.structs.replace(file, parts=(merged.decode(),))
+
+    async def one(self, tenant_id: str, action: Action) -> None:
+        """Make one change, with the secrets of that tenant, as long as we lead."""
+        values = await material(self._parts.store, tenant_id, action)
+        self._fence.check()
+        begun = self._parts.clock.monotonic()
+        outcome = "PluginFailed"
+        try:
+            async with self._turns.lent() if isinstance(action, SLOW) else contextlib.nullcontext():
+                await self._parts.runtime.apply(action, values)
+            outcome = "ok"
+        except AgentPodError as error:
+            outcome = error.reason
+            raise
+        finally:
+            self._parts.telemetry.acted(type(action).__name__, self._parts.clock.monotonic() - begun, outcome)
+
+    async def network(self, tenant_id: str, tenant: str, lease: Lease) -> None:
+        """Make a tenant's network, unless it is known to be there."""
+        name = names.network_name(self._parts.instance, lease.number)
+        async with self._locks.setdefault(name, asyncio.Lock()):
+            if name in self.networks:
+                return
+            action = CreateNetwork(
+                name=name, tenant=tenant, subnet=lease.subnet, gateway=lease.gateway, reason="the tenant's network"
+            )
+            await self.one(tenant_id, action)
+            self.networks.add(name)
+
+    async def without_network(self, tenant_id: str, lease: Lease) -> None:
+        """Remove a tenant's network."""
+        name = names.network_name(self._parts.instance, lease.number)
+        await self.one(tenant_id, RemoveNetwork(name=name, reason="the tenant is deleted"))
+        self.networks.discard(name)
+        self._locks.pop(name, None)

@@ -1,0 +1,49 @@
+"""What a pass is made of, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from msgspec import Struct
+
+from agentpod_core.plan import Timings
+from agentpod_core.plugpoints.routers import Router
+from agentpod_core.plugpoints.runtimes import Runtime
+from agentpod_core.ports import Clock, PodInput, Store, Telemetry
+from agentpod_core.values.routes import Route
+from agentpod_core.values.status import PodStatus
+from agentpod_core.values.workload import File
+from agentpod_core.values.world import Container
+
+Merge = Callable[[str, File, bytes, bytes], bytes]
+"""Combines a file that the agent may have rewritten with what is wanted: adapter's name, file, current, wanted."""
+
+
+def keep_wanted(_adapter: str, _file: File, _current: bytes, wanted: bytes) -> bytes:
+    """Write the file as it is wanted: the way without the adapter."""
+    return wanted
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """What a pass works with. ``fixed_routes`` are served beside the pods' own, ``merge`` asks adapters."""
+
+    instance: str
+    store: Store
+    runtime: Runtime
+    router: Router
+    clock: Clock
+    telemetry: Telemetry
+    timings: Timings = Timings()
+    fixed_routes: tuple[Route, ...] = ()
+    merge: Merge = keep_wanted
+
+
+class Pass(Struct, frozen=True, kw_only=True):
+    """How a pass for a pod ended. ``pod`` None: the pod is gone. ``container`` is as last seen."""
+
+    pod: PodInput | None
+    tenant_id: str = ""
+    status: PodStatus | None = None
+    container: Container | None = None
+    wake_at: datetime | None = None

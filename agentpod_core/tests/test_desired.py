@@ -1,0 +1,66 @@
+"""What counts as a change of a container or a file, and what does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from agentpod_core import File, OnChange, Volume, Workload
+from agentpod_core.desired import Desired, desire
+from agentpod_core.ports import PodInput
+from agentpod_core.values.pods import Lease, PodSpec
+
+
+class LaterVolume(Volume, frozen=True, kw_only=True):
+    """A volume of a later version, with one field more."""
+
+    cold: bool = False
+
+
+class LaterFile(File, frozen=True, kw_only=True):
+    """A file of a later version, with one field more."""
+
+    comment: str = ""
+
+
+WORKLOAD = Workload(
+    image="a:1", volumes=(Volume(name="data", path="/data"),), files=(File(path="/data/a", parts=("x",)),)
+)
+
+
+def _desired(**changes: Any) -> Desired:
+    pod = PodInput(
+        id="p",
+        name="main",
+        tenant_id="t",
+        tenant="acme",
+        generation=1,
+        spec=PodSpec(adapter="echo"),
+        workload=replace(WORKLOAD, **changes),
+        lease=Lease(number=1, subnet="10.0.0.0/26", gateway="10.0.0.1"),
+        address="10.0.0.4",
+        hosts=(),
+    )
+    return desire("testabcd", pod)
+
+
+def test_a_field_that_a_later_version_adds_is_no_change() -> None:
+    """An upgrade of the platform that knows more about volumes or files makes no container anew, and restarts none."""
+    later = _desired(
+        volumes=(LaterVolume(name="data", path="/data"),), files=(LaterFile(path="/data/a", parts=("x",)),)
+    )
+    assert (later.spec_hash, later.files, later.labels) == (
+        _desired().spec_hash,
+        _desired().files,
+        _desired().labels,
+    )
+
+
+def test_what_is_said_is_a_change() -> None:
+    """A value other than the default counts, in the container's part and in a file's."""
+    assert _desired(volumes=(LaterVolume(name="data", path="/data", cold=True),)).spec_hash != _desired().spec_hash
+    assert _desired(env={"A": "1"}).spec_hash != _desired().spec_hash
+    live = File(path="/data/a", parts=("x",), on_change=OnChange.LIVE)
+    other = File(path="/data/a", parts=("y",))
+    assert len({_desired(files=(file,)).files["/data/a"] for file in (*WORKLOAD.files, live, other)}) == 3
