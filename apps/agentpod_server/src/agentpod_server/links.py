@@ -36,7 +36,9 @@ _SECRETS_KEPT = 2048
 _GOODBYE = 0.5
 
 _silent = logging.getLogger(f"{__name__}.websocket")
-_silent.disabled = True  # it writes headers, and in them the credential, at its lowest level
+# At its lowest level it writes headers, and in them the credential. A level, because whoever configures
+# logging afterwards may enable loggers that exist.
+_silent.setLevel(logging.CRITICAL + 1)
 
 
 class AgentLinks:
