@@ -7,7 +7,7 @@ PYTHON ?= python3
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install machine check test bench demo up clean
+.PHONY: help install machine browser check test bench demo up clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -16,13 +16,17 @@ install: $(STAMP) ## Install everything into .venv
 
 $(STAMP): constraints.txt requirements-dev.txt $(addsuffix /pyproject.toml,$(DISTS))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "AgentPod needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V). Name another one: make PYTHON=python3.11 …" >&2; exit 1; }
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || scripts/machine.sh venv
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -c constraints.txt $(addprefix -e ./,$(DISTS))
 	touch $@
 
-machine: ## Install and start what the machine itself lacks: Docker, iptables, debootstrap, Chromium
-	scripts/machine.sh docker debootstrap chromium
+machine: ## Install and start what the machine itself lacks: Docker, iptables, debootstrap
+	scripts/machine.sh docker debootstrap
+
+browser: ## Install the browser that tests look at the dashboard with
+	scripts/machine.sh chromium
 
 check: install ## Lint, types, import rules
 	$(BIN)/ruff check
@@ -30,7 +34,7 @@ check: install ## Lint, types, import rules
 	$(BIN)/mypy $(foreach dist,$(DISTS),$(dist)/src)
 	$(BIN)/lint-imports
 
-test: install machine ## The whole suite: real Docker, PostgreSQL, Traefik and browser included
+test: install machine browser ## The whole suite: real Docker, PostgreSQL, Traefik and browser included
 	$(BIN)/python -m pytest
 
 bench: install machine ## Print the measured claims and write bench/results/latest.json

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings a Debian or Ubuntu machine to where AgentPod can run: installs what is missing and starts Docker.
-# Usage: scripts/machine.sh [docker] [debootstrap] [chromium]. Touches nothing that is there already.
+# Usage: scripts/machine.sh [docker] [debootstrap] [chromium] [venv]. Touches nothing that is there already.
 set -euo pipefail
 
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
@@ -13,7 +13,9 @@ for part in "$@"; do
     docker)
       if ! docker info >/dev/null 2>&1; then want dockerd docker.io; fi
       want iptables iptables
+      want ip iproute2
       ;;
+    venv) packages+=(python3-venv) ;;
     debootstrap) want debootstrap debootstrap ;;
     chromium) want chromium chromium fonts-noto-cjk ;;
     *) echo "machine.sh: unknown part '$part'" >&2; exit 2 ;;

@@ -62,7 +62,11 @@ def test_a_config_beyond_repair_blocks_until_it_is_set(openclaw, wait_until) -> 
     """What cannot be repaired is not tried for ever; setting the config brings the agent back."""
     write_config(openclaw, "{ this is no configuration")
     openclaw.platform.agentpod("pod", "restart", openclaw.name, "--no-wait")
-    wait_until(lambda: phase(openclaw) == "blocked", seconds=120, what="the pod is blocked")
+    try:
+        wait_until(lambda: phase(openclaw) == "blocked", seconds=120, what="the pod is blocked")
+    except BaseException:
+        print(openclaw.platform.agentpod("pod", "events", openclaw.name).stdout, openclaw.platform.agentpod("pod", "logs", "--tail", "120", openclaw.name).stdout, openclaw.container["State"], openclaw.run("cat", CONFIG))
+        raise
     status = openclaw.platform.agentpod("pod", "status", openclaw.name).stdout
     assert "78" in status
     assert openclaw.container["State"]["Status"] == "exited"

@@ -133,7 +133,7 @@ def test_closed_loop(openclaw, wait_until) -> None:
     wait_until(lambda: openclaw.container.get("Id", first["Id"]) != first["Id"], seconds=60, what="a new container")
     wait_until(lambda: ready(platform), seconds=READY_WITHIN, what="the new container answers")
     assert (openclaw.network["IPAddress"], openclaw.token()) == (network["IPAddress"], token)
-    assert openclaw.run("sh", "-c", "cat ~/.openclaw/workspace/SOUL.md") == "You are Ada of Acme.Still Ada.\n"
+    assert openclaw.run("sh", "-c", "cat ~/.openclaw/workspace/SOUL.md") == "You are Ada of Acme.\nStill Ada.\n"
     assert openclaw.run("sh", "-c", "hello-from-volume") == "hello\n"
     assert answers(openclaw)
 
