@@ -192,7 +192,7 @@ def test_the_image_is_pinned_to_the_last_package():
 @pytest.mark.parametrize(
     ("image", "command", "env", "expected"),
     [
-        ("ghcr.io/openclaw/openclaw:2026.9.6", (), {}, True),
+        ("registry.example.com/openclaw/openclaw:2026.9.6", (), {}, True),
         ("node:24", ("node", "openclaw.mjs", "gateway"), {}, True),
         ("node:24", (), {"OPENCLAW_STATE_DIR": "/data"}, True),
         ("node:24", ("node", "index.js"), {"HOME": "/"}, False),
