@@ -207,6 +207,9 @@ def main() -> int:
             platform.agentpod("tenant", "delete", "bench", "--cascade", "--yes")
     finally:
         platform.agentpod("down")
+        instance = (platform.state / "instance").read_text().strip()
+        sweep = [sys.executable, "-m", "agentpod_docker.sweep", instance, "--volumes"]
+        subprocess.run(sweep, check=False, capture_output=True)
         subprocess.run(["docker", "network", "rm", NETWORK], check=False, capture_output=True)
         shutil.rmtree(root, ignore_errors=True)
     return report(rows)
