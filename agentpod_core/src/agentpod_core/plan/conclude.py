@@ -190,7 +190,7 @@ def _alive(desired: Desired, observed: Observed) -> Answer:
         type=ConditionType.ALIVE,
         status=is_alive,
         reason="ContainerRunning" if is_alive else "ContainerNotRunning",
-        params={"container_state": container.state.value},
+        params={"container": container.name, "container_state": container.state.value},
     )
 
 
