@@ -200,7 +200,7 @@ async def test_other_settings_restart_it(server, state):
 
 
 async def test_taken_port(server, state):
-    """A remembered port that is taken is replaced by a free one; a port that was asked for is an error."""
+    """With a remembered port taken the socket serves alone, by the same URLs; a port that was asked for is an error."""
     urls = await server.start()
     port = int(await _ask(urls.superuser, "show port"))
     await server.stop()
@@ -211,7 +211,17 @@ async def test_taken_port(server, state):
         with pytest.raises(PermanentError) as caught:
             await EmbeddedPostgres(state, port=port).start()
         assert (caught.value.reason, caught.value.params) == ("DatabasePortTaken", {"port": port})
-        assert int(await _ask((await server.start()).superuser, "show port")) != port
+        assert await server.start() == urls
+        assert await _ask(urls.superuser, "show listen_addresses") == ""
+        without_loopback = server.process
+        assert await server.start() == urls
+        assert server.process == without_loopback
+        (state.root / "postgres" / "custom.conf").write_text("work_mem = 5MB\n")
+        assert await server.start() == urls
+        assert await _ask(urls.superuser, "show work_mem") == "5MB"
+    await server.stop()
+    assert await server.start() == urls
+    assert await _ask(urls.superuser, "show listen_addresses") == "127.0.0.1"
 
 
 async def test_data_of_another_version_is_refused(server, state):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agentpod_core.errors import NotFoundError, PermanentError
+from agentpod_core.host import Host
 from agentpod_core.testing.secret_stores import SecretStoreContract
 from agentpod_core.values.workload import SecretRef
 from agentpod_server.records import Scope
@@ -12,6 +13,9 @@ from agentpod_server.secrets import KeyRing, PostgresSecretStore
 from agentpod_server.secrets.envelope import seal, unseal
 from agentpod_server.store import tenants
 from agentpod_server.store.ids import uuid7
+from agentpod_server.store.testing import EVERY_SERVER, on_servers
+
+pytest_generate_tests = on_servers(*EVERY_SERVER)
 
 ALL = Scope()
 KEYS = KeyRing.of(b"1" * 32)
@@ -45,6 +49,11 @@ def secret_store(database):
 
 class TestPostgresSecretStore(SecretStoreContract):
     """The PostgreSQL secret store."""
+
+    @pytest.fixture
+    def host(self, secret_store):
+        """The server's host: no entry point offers this store, the server does."""
+        return Host(builtins=[secret_store])
 
     @pytest.fixture
     def secret_store(self, secret_store):

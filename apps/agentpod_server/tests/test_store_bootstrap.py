@@ -8,10 +8,15 @@ import asyncpg
 import pytest
 
 from agentpod_core.errors import PermanentError, TemporaryError
-from agentpod_server.store import bootstrap
-from agentpod_server.store.bootstrap import Access, access_beside, prepare, role_of, scram_verifier
+from agentpod_server.store import reach
+from agentpod_server.store.access import Access, access_beside, role_of
+from agentpod_server.store.bootstrap import prepare, scram_verifier
 from agentpod_server.store.database import Database
 from agentpod_server.store.migrations import migrate
+from agentpod_server.store.testing import OUR_SERVERS, on_servers
+from agentpod_server.store.testing_servers import INSTANCE
+
+pytest_generate_tests = on_servers(*OUR_SERVERS)
 
 
 async def test_preparing_twice_is_fine_and_mends_a_password(postgres_server):
@@ -19,12 +24,12 @@ async def test_preparing_twice_is_fine_and_mends_a_password(postgres_server):
     access = postgres_server.access("agentpod_empty")
     admin = postgres_server.admin()
 
-    await prepare(admin, access)
+    await prepare(admin, access, instance=INSTANCE)
     root = await asyncpg.connect(admin)
     await root.execute("alter role agentpod_test_app password 'other'")
     await root.close()
 
-    await prepare(admin, access)
+    await prepare(admin, access, instance=INSTANCE)
 
     await (await asyncpg.connect(access.app_dsn)).close()
 
@@ -37,9 +42,9 @@ async def test_a_user_who_may_make_roles_prepares_a_database(postgres_server):
     admin = f"postgresql://maker:maker-pw@{where}/shop"
     access = access_beside(admin, owner_password="o pw/@", app_password="a:pw?")
     try:
-        await prepare(admin, access)
+        await prepare(admin, access, instance=INSTANCE)
         await root.execute("alter role maker nocreaterole nocreatedb")
-        await prepare(admin, access)
+        await prepare(admin, access, instance=INSTANCE)
         assert await migrate(access.owner_dsn, role_of(access.app_dsn))
         database = Database(access.app_dsn)
         await database.open()
@@ -58,24 +63,24 @@ async def test_a_user_without_privileges_is_told_what_is_needed(postgres_server)
     admin = f"postgresql://plain:plain-pw@127.0.0.1:{postgres_server.port}/agentpod_empty"
     try:
         with pytest.raises(PermanentError) as raised:
-            await prepare(admin, access_beside(admin, owner_password="o", app_password="a"))
+            await prepare(admin, access_beside(admin, owner_password="o", app_password="a"), instance=INSTANCE)
     finally:
         await root.execute("drop role plain")
         await root.close()
 
     assert raised.value.reason == "DatabasePrivilegesMissing"
-    assert raised.value.params == {"user": "plain", "database": "agentpod_empty"}
+    assert (raised.value.params["user"], raised.value.params["database"]) == ("plain", "agentpod_empty")
 
 
-async def test_an_old_server_is_refused(postgres_server, monkeypatch):
+async def test_an_old_server_is_refused(postgres_server, monkeypatch, request):
     """A version below the oldest supported one is named with the one needed."""
-    monkeypatch.setattr(bootstrap, "OLDEST", 99)
+    monkeypatch.setattr(reach, "OLDEST", 99)
 
     with pytest.raises(PermanentError) as raised:
-        await prepare(postgres_server.admin(), postgres_server.access("agentpod_empty"))
+        await prepare(postgres_server.admin(), postgres_server.access("agentpod_empty"), instance=INSTANCE)
 
     assert raised.value.reason == "DatabaseTooOld"
-    assert raised.value.params == {"found": 18, "needed": 99}
+    assert raised.value.params == {"found": int(request.node.callspec.params["postgres_server"]), "needed": 99}
 
 
 async def test_a_wrong_password_is_permanent_and_not_shown(postgres_server):

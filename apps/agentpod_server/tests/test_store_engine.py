@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import msgspec
@@ -24,6 +24,9 @@ from agentpod_server.store import events, leadership, pods, tenants
 from agentpod_server.store.database import Database
 from agentpod_server.store.engine import PostgresStore
 from agentpod_server.store.listen import Listener
+from agentpod_server.store.testing import EVERY_SERVER, on_servers
+
+pytest_generate_tests = on_servers(*EVERY_SERVER)
 
 ALL = Scope(actor="test")
 
@@ -31,7 +34,8 @@ ALL = Scope(actor="test")
 class Wire:
     """A line to the database that can be cut."""
 
-    def __init__(self, port):
+    def __init__(self, host, port):
+        self._host = host
         self._port = port
         self._server = None
         self._writers = set()
@@ -48,7 +52,7 @@ class Wire:
         await self._server.wait_closed()
 
     async def _carry(self, reader, writer):
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        there_reader, there_writer = await asyncio.open_connection(self._host, self._port)
         self._writers |= {writer, there_writer}
         await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))
         self._writers -= {writer, there_writer}
@@ -143,7 +147,7 @@ class PostgresStage:
 @pytest.fixture
 async def wire(postgres_server):
     """A line to the test's server."""
-    line = Wire(postgres_server.port)
+    line = Wire(postgres_server.host, postgres_server.port)
     await line.lay()
     yield line
     await line.cut()
@@ -153,7 +157,8 @@ async def wire(postgres_server):
 async def wired(postgres_access, wire):
     """The test's database behind that line."""
     parts = urlsplit(postgres_access.app_dsn)
-    database = Database(postgres_access.app_dsn.replace(f":{parts.port}/", f":{wire.port}/"))
+    by_wire = parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{wire.port}")
+    database = Database(urlunsplit(by_wire))
     await database.open()
     yield database
     await database.close()
@@ -229,7 +234,8 @@ async def test_a_task_outlives_the_death_of_its_backend(store, stage, admin):
     await stage.add_tenant("acme")
     for _ in range(3):
         await admin.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'agentpod'"
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name = 'agentpod' and datname = current_database()"
         )
         with contextlib.suppress(TemporaryError):
             await store.tenants()

@@ -15,7 +15,10 @@ from agentpod_server.store import api_tokens, audit, events, identity, operation
 from agentpod_server.store.ids import uuid7
 from agentpod_server.store.migrations import GRANTS
 from agentpod_server.store.tables import Pods
+from agentpod_server.store.testing import OUR_SERVERS, on_servers
 from agentpod_server.store.transactions import joined
+
+pytest_generate_tests = on_servers(*OUR_SERVERS)
 
 ALL = Scope(actor="test")
 

@@ -11,11 +11,15 @@ from piccolo.apps.migrations.auto.diffable_table import DiffableTable
 from piccolo.apps.migrations.auto.schema_snapshot import SchemaSnapshot
 from piccolo.apps.migrations.commands.base import BaseMigrationManager
 
-from agentpod_server.store.bootstrap import role_of
+from agentpod_core.errors import PermanentError
+from agentpod_server.store.access import role_of
 from agentpod_server.store.database import Database
 from agentpod_server.store.migrations import GRANTS, migrate
 from agentpod_server.store.piccolo_app import APP_CONFIG
 from agentpod_server.store.tables import TABLES
+from agentpod_server.store.testing import EVERY_SERVER, on_servers
+
+pytest_generate_tests = on_servers(*EVERY_SERVER)
 
 WITHOUT_TENANT = {"nodes", "migration"}
 """Tables that hold nothing of anybody: everyone may read them, and the app role may only read."""
@@ -67,13 +71,13 @@ async def test_the_walk_finds_a_table_without_a_policy(owner):
     assert table["policies"] == 0
 
 
-async def test_the_schema_is_what_the_tables_say(owner):
+async def test_the_schema_is_what_the_tables_say(owner, postgres_access):
     """Every table of this version exists, belongs to the owner role and has its grants written down."""
     tables = await _tables(owner)
 
     assert set(tables) == {table._meta.tablename for table in TABLES} | {"migration"}
     assert set(tables) == set(GRANTS)
-    assert {table["owner"] for table in tables.values()} == {"agentpod_test_owner"}
+    assert {table["owner"] for table in tables.values()} == {role_of(postgres_access.owner_dsn)}
 
 
 async def test_the_migrations_make_the_tables(owner):
@@ -95,23 +99,26 @@ async def test_the_migrations_make_the_tables(owner):
     assert [statement for change in differ.get_alter_statements() for statement in change.statements] == []
 
 
-async def test_the_roles_have_no_privileges(owner):
+async def test_the_roles_have_no_privileges(owner, postgres_access):
     """Neither role is a superuser, bypasses row-level security or makes roles and databases."""
-    rows = await owner.fetch("select * from pg_roles where rolname like 'agentpod_test_%'")
+    roles = [role_of(postgres_access.owner_dsn), role_of(postgres_access.app_dsn)]
+
+    rows = await owner.fetch("select * from pg_roles where rolname = any($1)", roles)
 
     assert len(rows) == 2
     for row in rows:
         assert not any(row[flag] for flag in ("rolsuper", "rolbypassrls", "rolcreaterole", "rolcreatedb"))
 
 
-async def test_the_app_role_has_what_is_granted_and_no_more(owner):
+async def test_the_app_role_has_what_is_granted_and_no_more(owner, postgres_access):
     """History and past generations can be added to and never changed, and nothing can be truncated."""
+    app = role_of(postgres_access.app_dsn)
     verbs = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
 
     for table, granted in GRANTS.items():
         allowed = {verb.upper() for verb in granted.split(", ")}
         for verb in verbs:
-            has = await owner.fetchval("select has_table_privilege('agentpod_test_app', $1, $2)", table, verb)
+            has = await owner.fetchval("select has_table_privilege($1, $2, $3)", app, table, verb)
             assert has == (verb in allowed), f"{verb} on {table}"
 
 
@@ -146,9 +153,13 @@ async def test_a_migration_that_fails_leaves_nothing(empty_access, owner_of_empt
     """All that is missing is applied or nothing is."""
     await owner_of_empty.execute("create table settings (id int)")
 
-    with pytest.raises(asyncpg.DuplicateTableError):
+    with pytest.raises(PermanentError) as raised:
         await migrate(empty_access.owner_dsn, role_of(empty_access.app_dsn))
 
+    assert (raised.value.reason, raised.value.params) == (
+        "MigrationFailed",
+        {"problem": 'relation "settings" already exists'},
+    )
     assert await owner_of_empty.fetchval("select to_regclass('tenants')") is None
 
 

@@ -67,6 +67,7 @@ class Daemons:
             user=account,
             env=daemon.env,
             capabilities=daemon.capabilities,
+            groups=daemon.groups,
         )
         _log.info("daemon %s runs as pid %d", daemon.name, process.pid)
         return process

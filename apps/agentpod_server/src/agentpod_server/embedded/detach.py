@@ -50,7 +50,7 @@ def _become(task: dict[str, Any], tell: int) -> NoReturn:
         step = "exec"
         program = os.open(task["argv"][0], os.O_PATH | os.O_CLOEXEC)
         step = "user"
-        _drop(task.get("user"), task.get("capabilities", []))
+        _drop(task.get("user"), task.get("capabilities", []), task.get("groups", []))
         step = "exec"
         os.umask(0o077)
         os.chdir(task.get("folder") or "/")
@@ -110,8 +110,8 @@ def _attach(log: str) -> None:
     os.dup2(out, 2)
 
 
-def _drop(user: dict[str, int] | None, names: list[str]) -> None:
-    """Become ``user`` with exactly those capabilities, and never get any others.
+def _drop(user: dict[str, int] | None, names: list[str], groups: list[int]) -> None:
+    """Become ``user`` in those groups with exactly those capabilities, and never get any others.
 
     An ordinary user cannot give what it has not: the program then finds out for itself.
     """
@@ -119,7 +119,7 @@ def _drop(user: dict[str, int] | None, names: list[str]) -> None:
     wanted = [CAPABILITIES[name.removeprefix("cap_").lower()] for name in names]
     if user:
         _control(libc, PR_SET_KEEPCAPS, 1)
-        os.setgroups([user["gid"]])
+        os.setgroups([user["gid"], *groups])
         os.setresgid(user["gid"], user["gid"], user["gid"])
         os.setresuid(user["uid"], user["uid"], user["uid"])
         _set_capabilities(libc, sum(1 << number for number in wanted))

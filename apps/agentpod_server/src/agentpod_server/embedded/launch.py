@@ -29,6 +29,7 @@ async def launch(  # noqa: PLR0913 - the fields of a task
     env: Mapping[str, str] | None = None,
     folder: Path | None = None,
     capabilities: Sequence[str] = (),
+    groups: Sequence[int] = (),
 ) -> Process:
     """Start a program on its own and give it once it is recorded and executing.
 
@@ -47,6 +48,7 @@ async def launch(  # noqa: PLR0913 - the fields of a task
         "user": {"uid": user.uid, "gid": user.gid} if user else None,
         "folder": str(folder or "/"),
         "capabilities": list(capabilities),
+        "groups": list(groups),
     }
     told = await asyncio.to_thread(_run, name, msgspec.json.encode(task))
     answer = msgspec.json.decode(told.strip().splitlines()[-1])

@@ -70,17 +70,18 @@ class EmbeddedPostgres:
         process = processes.running(self._record)
         if process is None:
             await self._end_unrecorded()
-        port = self._choose_port(kept, process)
-        identity = self._identity(port)
+        port, on_loopback = self._choose_port(kept, process)
+        config = self._config(port, on_loopback=on_loopback)
+        identity = _identity(config)
         if process is not None and process.identity != identity:
             _log.info("restarting PostgreSQL (pid %d) with other settings", process.pid)
             await self._end()
-            process = None
+            return await self._start()
         if process is None:
             if port != kept.port:
                 kept = msgspec.structs.replace(kept, port=port)
                 atomic.replace(self._kept_at, msgspec.json.encode(kept))
-            process = await self._launch(bin_folder, account, port, identity)
+            process = await self._launch(bin_folder, account, port, config)
             _log.info("PostgreSQL runs as pid %d on port %d", process.pid, port)
         elif not await self._ready(process):
             return await self._start()
@@ -166,25 +167,30 @@ class EmbeddedPostgres:
             raise PermanentError("DatabaseDataVersion", found=found, wanted=wanted, folder=str(self._data))
         return kept
 
-    def _choose_port(self, kept: Credentials, process: Process | None) -> int:
-        """Give the port to use: the chosen or the remembered one, or a free one where none is remembered."""
+    def _choose_port(self, kept: Credentials, process: Process | None) -> tuple[int, bool]:
+        """Give the port to use and whether loopback has it: the chosen or remembered one, or a free one at first.
+
+        A remembered port that somebody else took meanwhile still names the socket: who uses that goes on.
+        """
         wanted = self._port or kept.port
         if process is not None and wanted == kept.port:
-            return wanted
+            return wanted, process.identity != _identity(self._config(wanted, on_loopback=False))
         if wanted and _is_free(wanted):
-            return wanted
+            return wanted, True
         if self._port:
             raise PermanentError("DatabasePortTaken", port=self._port)
-        return _free_port()
+        if wanted and self._sockets() is not None:
+            _log.warning("port %d is taken: PostgreSQL listens on its socket only, until it starts anew", wanted)
+            return wanted, False
+        return _free_port(), True
 
-    def _identity(self, port: int) -> str:
-        text = f"{programs.wheel_version()} {self._config(port)} {files.HOST_RULES}"
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def _config(self, port: int) -> str:
+    def _config(self, port: int, *, on_loopback: bool) -> str:
         own = self._home / "custom.conf"
         extra = own.read_text() if own.exists() else ""
-        return files.config(port=port, sockets=self._sockets(), logs=self._home / "log", own=own, extra=extra)
+        logs_of_it = self._home / "log"
+        return files.config(
+            port=port, on_loopback=on_loopback, sockets=self._sockets(), logs=logs_of_it, own=own, extra=extra
+        )
 
     def _sockets(self) -> Path | None:
         return socket_folder(self._home / "run")
@@ -205,9 +211,9 @@ class EmbeddedPostgres:
             return False
         return await Process(pid=there.pid, started=started, boot=processes.boot_id()).end(signal.SIGINT, _GRACE)
 
-    async def _launch(self, bin_folder: Path, account: Account | None, port: int, identity: str) -> Process:
+    async def _launch(self, bin_folder: Path, account: Account | None, port: int, config: str) -> Process:
         owner = (account.uid, account.gid) if account else None
-        atomic.replace(self._data / "postgresql.conf", self._config(port).encode(), owner=owner)
+        atomic.replace(self._data / "postgresql.conf", config.encode(), owner=owner)
         atomic.replace(self._data / "pg_hba.conf", files.HOST_RULES.encode(), owner=owner)
         for attempt in range(1, _STARTS + 1):
             before = self._logged()
@@ -215,7 +221,7 @@ class EmbeddedPostgres:
                 "postgres",
                 [str(bin_folder / "postgres"), "-D", str(self._data)],
                 record=self._record,
-                identity=identity,
+                identity=_identity(config),
                 log=self._first_words,
                 user=account,
                 env={"LC_ALL": "C.UTF-8", "TZ": "UTC"},
@@ -262,6 +268,11 @@ class EmbeddedPostgres:
         if "still in use" in said or "lock file" in said:
             return TemporaryError("DatabaseBusy", folder=str(self._data), detail=problem)
         return PermanentError("DatabaseNotStarted", problem=problem, detail=said[-1500:])
+
+
+def _identity(config: str) -> str:
+    text = f"{programs.wheel_version()} {config} {files.HOST_RULES}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _is_free(port: int) -> bool:

@@ -14,7 +14,7 @@ host    all   all   127.0.0.1/32   scram-sha-256
 
 _CONFIG = """\
 # Written by AgentPod at every start; changes here are lost. Your own go into {own}.
-listen_addresses = '127.0.0.1'
+listen_addresses = '{addresses}'
 port = {port}
 unix_socket_directories = '{sockets}'
 unix_socket_permissions = 0700
@@ -70,9 +70,12 @@ class Postmaster(Struct, frozen=True, kw_only=True):
     ready: bool
 
 
-def config(*, port: int, sockets: Path | None, logs: Path, own: Path, extra: str) -> str:
-    """Write ``postgresql.conf``; without ``sockets`` it listens on loopback only. ``extra`` lines come last."""
-    return _CONFIG.format(port=port, sockets=_quoted(sockets or ""), logs=_quoted(logs), own=own, extra=extra)
+def config(  # noqa: PLR0913 - the gaps in a text
+    *, port: int, on_loopback: bool, sockets: Path | None, logs: Path, own: Path, extra: str
+) -> str:
+    """Write ``postgresql.conf``: it listens on loopback, on a socket, or on both. ``extra`` lines come last."""
+    where = {"port": port, "addresses": "127.0.0.1" if on_loopback else "", "sockets": _quoted(sockets or "")}
+    return _CONFIG.format(**where, logs=_quoted(logs), own=own, extra=extra)
 
 
 def _quoted(path: Path | str) -> str:

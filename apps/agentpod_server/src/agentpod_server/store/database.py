@@ -14,12 +14,15 @@ import asyncpg
 
 from agentpod_core.errors import AgentPodError, TemporaryError
 from agentpod_server.records import Scope
+from agentpod_server.store.access import place_of
 from agentpod_server.store.failures import EXPECTED, is_lost, meaning, translated
 from agentpod_server.store.transactions import CURRENT, Transaction
 
-CONNECT_TIMEOUT = 10.0
-ACQUIRE_TIMEOUT = 10.0
-STATEMENT_TIMEOUT = 30.0
+CONNECT_TIMEOUT = 5.0
+BEGIN_TIMEOUT = 8.0
+"""How long a transaction may take to begin, all attempts together: a server that stands still answers none."""
+STATEMENT_TIMEOUT = 10.0
+PING_TIMEOUT = 4.0
 
 _SESSION = {
     # A frozen leader must not hold the lease row's lock past the lease.
@@ -35,6 +38,7 @@ class Database:
 
     def __init__(self, dsn: str, *, pool_size: int = 10, name: str = "agentpod") -> None:
         self._dsn = dsn
+        self._where = place_of(dsn)
         self._pool_size = pool_size
         self._name = name
         self._pool: asyncpg.Pool | None = None
@@ -48,7 +52,7 @@ class Database:
         """
         if self._pool is not None:
             return
-        with translated():
+        with translated(where=self._where):
             self._pool = await asyncpg.create_pool(
                 self._dsn,
                 min_size=0,  # a floor would be restored in the background, with a traceback per failure
@@ -75,7 +79,7 @@ class Database:
 
     async def connect(self) -> asyncpg.Connection:
         """Open a connection beside the pool, for one that listens; the caller closes it."""
-        with translated():
+        with translated(where=self._where):
             return await asyncpg.connect(
                 self._dsn,
                 timeout=CONNECT_TIMEOUT,
@@ -89,8 +93,11 @@ class Database:
         Raises:
             TemporaryError: ``StoreUnreachable``.
         """
-        async with self.transaction(Scope()) as transaction:
-            await transaction.value("select 1")
+        try:
+            async with asyncio.timeout(PING_TIMEOUT), self.transaction(Scope()) as transaction:
+                await transaction.value("select 1")
+        except TimeoutError as error:
+            raise TemporaryError("StoreUnreachable", detail=f"no answer within {PING_TIMEOUT:g} s") from error
 
     @asynccontextmanager
     async def transaction(self, scope: Scope) -> AsyncIterator[Transaction]:
@@ -129,20 +136,34 @@ class Database:
         self, pool: asyncpg.Pool, scope: Scope
     ) -> tuple[asyncpg.Connection, asyncpg.transaction.Transaction]:
         """Begin on a connection that works; after a restart of the server the pool is full of others."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + BEGIN_TIMEOUT
         for last in [*[False] * self._pool_size, True]:
-            connection = await _acquired(pool)
+            connection = await self._acquired(pool, deadline - loop.time())
             bounds = connection.transaction()
             try:
                 with translated(connection):
-                    await bounds.start()
-                    await connection.execute(_SET_SCOPE, scope.tenant_id or "", "" if scope.tenant_id else "all")
+                    async with asyncio.timeout_at(deadline):
+                        await bounds.start()
+                        await connection.execute(_SET_SCOPE, scope.tenant_id or "", "" if scope.tenant_id else "all")
             except BaseException as error:
                 await _release(pool, connection, is_spoilt=True)
-                if last or not isinstance(error, TemporaryError):
+                if last or loop.time() >= deadline or not isinstance(error, TemporaryError):
                     raise
             else:
                 return connection, bounds
         raise AssertionError
+
+    async def _acquired(self, pool: asyncpg.Pool, seconds: float) -> asyncpg.Connection:
+        try:
+            return await pool.acquire(timeout=seconds)
+        except asyncpg.InterfaceError as error:  # the pool is closing
+            raise TemporaryError("StoreUnreachable", detail=str(error)) from error
+        except EXPECTED as error:
+            said = meaning(error, where=self._where)
+            if said is None:
+                raise
+            raise said from error
 
 
 async def _release(pool: asyncpg.Pool, connection: asyncpg.Connection, *, is_spoilt: bool = False) -> None:
@@ -154,18 +175,6 @@ async def _release(pool: asyncpg.Pool, connection: asyncpg.Connection, *, is_spo
     except EXPECTED:
         if not is_lost(connection):
             connection.terminate()
-
-
-async def _acquired(pool: asyncpg.Pool) -> asyncpg.Connection:
-    try:
-        return await pool.acquire(timeout=ACQUIRE_TIMEOUT)
-    except asyncpg.InterfaceError as error:  # the pool is closing
-        raise TemporaryError("StoreUnreachable", detail=str(error)) from error
-    except EXPECTED as error:
-        said = meaning(error)
-        if said is None:
-            raise
-        raise said from error
 
 
 async def _roll_back(bounds: asyncpg.transaction.Transaction, connection: asyncpg.Connection) -> None:

@@ -25,7 +25,13 @@ EXPECTED = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClien
 """Everything that the driver raises: a server killed under a query shows as InternalClientError."""
 
 
-def meaning(error: BaseException, *, connection_lost: bool = False) -> AgentPodError | None:
+def is_refused(error: BaseException) -> bool:
+    """Say whether the server answered and does not let us in."""
+    # A pooler refuses as a breach of protocol; the driver itself, where it cannot give the proof that is asked for.
+    return isinstance(error, (*_REFUSED, asyncpg.ProtocolViolationError)) or "unsupported authentication" in str(error)
+
+
+def meaning(error: BaseException, *, connection_lost: bool = False, where: str = "") -> AgentPodError | None:
     """Say what an error of the driver means to the caller; None when it is a mistake of ours."""
     if isinstance(error, AgentPodError):
         return None
@@ -33,8 +39,8 @@ def meaning(error: BaseException, *, connection_lost: bool = False) -> AgentPodE
         return TemporaryError("StoreUnreachable", detail=f"{type(error).__name__}: {error}")
     if isinstance(error, _BUSY):
         return TemporaryError("StoreBusy", retry_after=0.1, detail=type(error).__name__)
-    if isinstance(error, _REFUSED):
-        return PermanentError("DatabaseRefused", detail=f"{type(error).__name__}: {error}")
+    if is_refused(error):
+        return PermanentError("DatabaseRefused", where=where, problem=str(error))
     if isinstance(error, _UNSTORABLE):
         message = "holds a character that cannot be stored (NUL, or half of a surrogate pair)"
         return ConfigError([Problem(path="$", reason="UnstorableText", message=message)], reason="InvalidRequest")
@@ -50,12 +56,12 @@ def is_lost(connection: asyncpg.Connection) -> bool:
 
 
 @contextmanager
-def translated(connection: asyncpg.Connection | None = None) -> Iterator[None]:
+def translated(connection: asyncpg.Connection | None = None, *, where: str = "") -> Iterator[None]:
     """Raise what the driver raises as what it means; mistakes of ours stay as they are."""
     try:
         yield
     except EXPECTED as error:
-        said = meaning(error, connection_lost=connection is not None and is_lost(connection))
+        said = meaning(error, connection_lost=connection is not None and is_lost(connection), where=where)
         if said is None:
             raise
         raise said from error

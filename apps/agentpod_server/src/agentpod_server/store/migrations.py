@@ -15,7 +15,8 @@ from piccolo.apps.migrations.tables import Migration
 
 from agentpod_core.errors import PermanentError
 from agentpod_server.records import Scope
-from agentpod_server.store.failures import translated
+from agentpod_server.store.failures import is_lost, meaning
+from agentpod_server.store.reach import connected
 from agentpod_server.store.transactions import CURRENT, Transaction
 
 APP = "agentpod"
@@ -51,17 +52,17 @@ async def migrate(owner_dsn: str, app_role: str) -> list[str]:
     """Apply the migrations that are missing and give their ids; none is fine.
 
     Raises:
-        TemporaryError: ``StoreUnreachable``.
+        TemporaryError: ``StoreUnreachable``; as ``reach.connected`` does.
         PermanentError: ``MigrationFailed``, and nothing was changed.
     """
-    with translated():
-        connection = await asyncpg.connect(owner_dsn, timeout=10)
-    try:
-        with translated(connection):
+    async with connected(owner_dsn) as connection:
+        try:
             async with connection.transaction():
                 return await _migrate(connection, app_role)
-    finally:
-        await connection.close(timeout=5)
+        except asyncpg.PostgresError as error:
+            if meaning(error, connection_lost=is_lost(connection)) is not None:
+                raise
+            raise PermanentError("MigrationFailed", problem=str(error)) from error
 
 
 async def _migrate(connection: asyncpg.Connection, app_role: str) -> list[str]:

@@ -52,3 +52,14 @@ async def count_by_phase(*, tenant: str | None = None) -> dict[Phase, int]:
         tenant,
     )
     return {Phase(row["phase"]): row["pods"] for row in found}
+
+
+async def offers_in_use() -> list[tuple[str, str]]:
+    """List what pods need of plugins, by kind and name: their adapters, and the probes of their workloads."""
+    found = await demanded().fetch(
+        "select 'agent' as kind, adapter as name from pods union"
+        " select 'probe', w.workload->'probe'->>'probe' from pods p"
+        " join pod_workloads w on w.pod_id = p.id and w.generation = p.generation"
+        " where w.workload->'probe'->>'probe' is not null"
+    )
+    return [(row["kind"], row["name"]) for row in found]
