@@ -213,4 +213,33 @@ async def test_plugins_are_listed_with_what_they_offer(api):
     """Every plugin is listed with its offers by kind, and whether it was loaded."""
     items = (await api.get("/api/v1/plugins")).json()["items"]
     assert items[0]["offers"] == {"agent": ["talker"], "probe": ["always"]}
-    assert (items[0]["loaded"], items[0]["error"]) == (True, None)
+    assert (items[0]["state"], items[0]["loaded"], items[0]["error"]) == ("ok", True, None)
+    assert items[0]["distribution"] == "agentpod-server"
+
+
+async def test_trouble_of_a_plugin_in_use_is_listed(api, rig):
+    """What broke when it was called is there with its call, how often and when, until the call works again."""
+    for _ in range(2):
+        await rig.pod(api, config={"greeting": "break"})
+    (plugin,) = (await api.get("/api/v1/plugins")).json()["items"]
+    (trouble,) = plugin["troubles"]
+    assert (plugin["state"], trouble["reason"], trouble["offer"]) == ("partly", "PluginFailed", "agent:talker")
+    assert (trouble["call"], trouble["count"], trouble["over"]) == ("workload", 2, False)
+    assert plugin["error"].startswith("The plugin agentpod-server (agentpod-server ")
+    assert (await rig.pod(api)).status_code == 201
+    (plugin,) = (await api.get("/api/v1/plugins")).json()["items"]
+    assert (plugin["state"], plugin["error"], plugin["troubles"][0]["over"]) == ("ok", None, True)
+
+
+async def test_plugin_that_pods_miss_is_listed(api, rig, monkeypatch):
+    """What pods were made with and nobody offers any more is a line of the list, with where it came from."""
+    await rig.pod(api)
+    kept = rig.host.owners()
+    rig.host.remember(kept)
+    monkeypatch.setattr(rig.host, "_offers", {})
+    monkeypatch.setattr(rig.host, "_plugins", {})
+    (plugin,) = (await api.get("/api/v1/plugins")).json()["items"]
+    assert (plugin["state"], plugin["distribution"], plugin["loaded"]) == ("missing", "agentpod-server", False)
+    assert {one["reason"] for one in plugin["troubles"]} == {"PluginGone"}
+    assert "agent talker" in plugin["error"]
+    assert "probe always" in plugin["error"]

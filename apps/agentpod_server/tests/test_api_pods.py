@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from agentpod_server.testing import TalkerAdapter
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PODS = "/api/v1/tenants/acme/pods"
@@ -273,6 +275,25 @@ async def test_a_rotated_token_is_a_new_version_in_a_new_generation(api, rig):
     assert (answer.status_code, answer.headers["etag"]) == (200, '"2"')
     after = (await rig.engine_part(pod["id"])).workload
     assert before.files[0].parts[0].version + 1 == after.files[0].parts[0].version
+
+
+async def test_a_newer_adapter_gets_the_secret_that_it_asks_for(api, rig, monkeypatch):
+    """A pod that was made without a generated secret gets it with its next generation, once, and keeps those it has."""
+    rendered, given = TalkerAdapter.workload, []
+
+    def workload(self, config, pod, package):
+        given.append(pod.secrets)
+        return rendered(self, config, pod, package)
+
+    monkeypatch.setattr(TalkerAdapter, "workload", workload)
+    await rig.pod(api)
+    monkeypatch.setattr(TalkerAdapter, "generated_secrets", ("token", "seal"))
+    for greeting in ("Grüezi", "Servus"):
+        changes = {"config": {"greeting": greeting}}
+        answer = await api.patch(f"{PODS}/main", json=changes, headers={"If-Match": "*"})
+        assert answer.status_code == 200, answer.text
+    first, second, third = given
+    assert (set(second), second["token"], third) == ({"token", "seal"}, first["token"], second)
 
 
 async def test_size_and_overrides_reach_the_workload(api, rig):

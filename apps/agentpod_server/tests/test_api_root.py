@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
@@ -45,34 +44,6 @@ async def test_metrics_are_for_this_machine_and_for_tokens(rig):
 async def test_the_version_names_server_and_instance(api, rig):
     """/version says which server this is."""
     assert (await api.get("/api/v1/version")).json() == {"version": "0.0.0", "api": "v1", "instance": "testapi2"}
-
-
-async def test_the_api_is_described_without_a_token(rig):
-    """The OpenAPI document is open, complete, and says what errors look like."""
-    async with rig.client() as client:
-        answer = await client.get("/schema/openapi.json")
-    document = answer.json()
-    assert document["openapi"].startswith("3.1")
-    assert {"/api/v1/tenants", "/api/v1/tenants/{tenant}/pods/{pod}/logs", "/api/v1/events"} <= set(document["paths"])
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            problem = operation["responses"]["default"]["content"]["application/problem+json"]
-            assert problem["schema"]["$ref"].endswith("/ProblemView"), (path, method)
-            assert operation["summary"], (path, method)
-    schemas = document["components"]["schemas"]
-    body = document["paths"]["/api/v1/tenants"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    assert schemas[body["$ref"].rpartition("/")[2]]["additionalProperties"] is False
-    assert "ProblemView" in schemas
-    assert "ProblemItemView" in schemas
-
-
-async def test_every_reference_of_the_document_leads_somewhere(rig):
-    """No `$ref` of the document is broken."""
-    async with rig.client() as client:
-        text = (await client.get("/schema/openapi.json")).text
-    schemas = json.loads(text)["components"]["schemas"]
-    for name in re.findall(r'"\$ref":\s*"#/components/schemas/([^"]+)"', text):
-        assert name in schemas
 
 
 async def test_the_page_of_the_api_needs_nothing_from_elsewhere(rig):

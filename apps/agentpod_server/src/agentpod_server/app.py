@@ -18,8 +18,9 @@ from msgspec import Struct
 from agentpod_core import TemporaryError
 from agentpod_core.catalogue import Language
 from agentpod_server.api import auth, docs, preconditions, problems, requests
+from agentpod_server.api.front import App
 from agentpod_server.api.root import Check
-from agentpod_server.api.routes import routes
+from agentpod_server.api.routes import PREFIX, routes
 from agentpod_server.services import Services
 from agentpod_server.store.database import Database
 
@@ -51,8 +52,8 @@ class Parts(Struct, frozen=True, kw_only=True):
 
 def create_app(parts: Parts) -> Litestar:
     """Build the application. While it is up it hands out events and does operations."""
-    return Litestar(
-        route_handlers=[*routes(), docs.assets(), *parts.handlers],
+    return App(
+        route_handlers=[*routes(), *docs.handlers(PREFIX), *parts.handlers],
         guards=[auth.guard],
         middleware=list(parts.middleware),
         before_send=[requests.add_headers],
@@ -75,7 +76,7 @@ def create_app(parts: Parts) -> Litestar:
                 "language": parts.language,
             }
         ),
-        openapi_config=docs.config(parts.version),
+        openapi_config=None,
         lifespan=[_at_work(parts.services)],
         logging_config=None,
         debug=False,

@@ -6,12 +6,14 @@ from typing import Any
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
 from agentpod_core.catalogue import Language
 from agentpod_server.api import views
 from agentpod_server.api.auth import PLATFORM
 from agentpod_server.api.bodies import StrictBody
+from agentpod_server.api.problems import reasons
 from agentpod_server.api.shapes import AdapterView, ImageBuild, ImageView, OperationView, Page, PluginView
 from agentpod_server.records import Scope
 from agentpod_server.services import Services
@@ -19,34 +21,41 @@ from agentpod_server.services.config import published
 from agentpod_server.services.offers import OfferedAdapter
 
 _TAGS = ("Adapters",)
+SCHEMA = "application/schema+json"
 
 
-@get("/adapters", summary="List adapters", tags=_TAGS)
+@get("/adapters", operation_id="list_adapters", summary="List adapters", tags=_TAGS)
 async def adapters(services: NamedDependency[Services]) -> Page[AdapterView]:
     """List the kinds of agents that can be run."""
-    return Page(items=[_adapter(services.offers.offered(name)) for name in services.offers.adapter_names()])
+    return Page(items=[_adapter(await services.offers.offered(name)) for name in services.offers.adapter_names()])
 
 
-@get("/adapters/{adapter:str}", summary="Get an adapter", tags=_TAGS)
+@get("/adapters/{adapter:str}", operation_id="get_adapter", summary="Get an adapter", tags=_TAGS)
 async def adapter_(adapter: FromPath[str], services: NamedDependency[Services]) -> AdapterView:
     """Describe one kind of agent."""
-    return _adapter(services.offers.offered(adapter))
+    return _adapter(await services.offers.offered(adapter))
 
 
-@get("/adapters/{adapter:str}/schema", summary="Get an adapter's JSON Schema", tags=_TAGS)
+@get(
+    "/adapters/{adapter:str}/schema",
+    operation_id="get_adapter_schema",
+    summary="Get an adapter's JSON Schema",
+    tags=_TAGS,
+    responses={200: ResponseSpec(dict[str, Any], media_type=SCHEMA)},
+)
 async def adapter_schema(adapter: FromPath[str], services: NamedDependency[Services]) -> Response[dict[str, Any]]:
     """Give the JSON Schema (2020-12) of the adapter's config."""
     found = published(services.offers.adapter(adapter).config_type)
-    return Response(found, media_type="application/schema+json")
+    return Response(found, media_type=SCHEMA)
 
 
-@get("/plugins", summary="List plugins", tags=_TAGS)
+@get("/plugins", operation_id="list_plugins", summary="List plugins", tags=_TAGS)
 async def plugins(services: NamedDependency[Services], language: NamedDependency[Language]) -> Page[PluginView]:
     """List the plugins that were found, and why one is left out."""
-    return Page(items=[views.plugin_view(one, language) for one in services.offers.plugins()])
+    return Page(items=[views.plugin_view(one, language) for one in await services.plugins.listing()])
 
 
-@get("/images", summary="List images", tags=("Images",))
+@get("/images", operation_id="list_images", opt=reasons("EngineUnreachable"), summary="List images", tags=("Images",))
 async def images(services: NamedDependency[Services]) -> Page[ImageView]:
     """List the images that the engine has of what this platform built or runs."""
     found = await services.images.listing()
@@ -55,9 +64,10 @@ async def images(services: NamedDependency[Services]) -> Page[ImageView]:
 
 @post(
     "/images",
+    operation_id="build_image",
     summary="Build an image",
     tags=("Images",),
-    opt=PLATFORM,
+    opt=PLATFORM | reasons("UnknownAdapter", "ImageNotBuildable"),
     status_code=202,
     dto=StrictBody[ImageBuild],
     return_dto=None,
@@ -80,8 +90,9 @@ def _adapter(offered: OfferedAdapter) -> AdapterView:
     return AdapterView(
         id=adapter.name,
         title=adapter.title,
-        plugin=offered.plugin,
-        version=offered.version,
+        plugin=offered.owner.plugin,
+        distribution=offered.owner.distribution,
+        version=offered.owner.version,
         config_version=adapter.config_version,
         sizes=views.sizes_of(adapter),
         request=adapter.request,

@@ -8,7 +8,7 @@ from typing import Annotated
 from litestar import Controller, MediaType, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Stream
 
 from agentpod_core import ConfigError, NotFoundError, Problem
@@ -17,6 +17,7 @@ from agentpod_server.api import streams, views
 from agentpod_server.api.bodies import StrictBody
 from agentpod_server.api.paging import After, Cursor, Limit
 from agentpod_server.api.pods import POD
+from agentpod_server.api.problems import reasons
 from agentpod_server.api.shapes import (
     DoorView,
     EventView,
@@ -38,7 +39,7 @@ class AgentsController(Controller):
     path = "/tenants"
     tags = ("Agents",)
 
-    @get(f"{POD}/status", summary="Get a pod's status")
+    @get(f"{POD}/status", operation_id="get_pod_status", summary="Get a pod's status")
     async def status(
         self,
         tenant: FromPath[str],
@@ -50,7 +51,7 @@ class AgentsController(Controller):
         """Say what is seen of a pod."""
         return views.pod_status_view(await services.pods.get(asking, tenant, pod), language)
 
-    @get(f"{POD}/health", summary="Get the last word on an agent")
+    @get(f"{POD}/health", operation_id="get_pod_health", summary="Get the last word on an agent")
     async def health(
         self,
         tenant: FromPath[str],
@@ -63,7 +64,7 @@ class AgentsController(Controller):
         found = await services.pods.get(asking, tenant, pod)
         return views.health_view(found, services.agents.health(found), language)
 
-    @get(f"{POD}/stats", summary="Measure a pod")
+    @get(f"{POD}/stats", operation_id="get_pod_stats", opt=reasons("EngineUnreachable"), summary="Measure a pod")
     async def stats(
         self,
         tenant: FromPath[str],
@@ -76,6 +77,8 @@ class AgentsController(Controller):
 
     @get(
         f"{POD}/logs",
+        operation_id="get_pod_logs",
+        opt=reasons("PodHasNoContainer", "EngineUnreachable"),
         summary="Read a pod's output",
         media_type=MediaType.TEXT,
         responses={
@@ -89,8 +92,8 @@ class AgentsController(Controller):
         services: NamedDependency[Services],
         asking: NamedDependency[Scope],
         tail: Annotated[int | None, QueryParameter(ge=0, le=100_000, description="Only so many last lines.")] = None,
-        follow: FromQuery[bool] = False,  # noqa: FBT002 - a query parameter
-        since: FromQuery[datetime | None] = None,
+        follow: Annotated[bool, QueryParameter(description="Go on until the container ends.")] = False,  # noqa: FBT002
+        since: Annotated[datetime | None, QueryParameter(description="Only lines from then on.")] = None,
     ) -> Stream:
         """Read the output of a pod's container; with ``follow`` the answer ends when the container does."""
         found = await services.pods.get(asking, tenant, pod)
@@ -101,7 +104,7 @@ class AgentsController(Controller):
             headers=streams.UNBUFFERED,
         )
 
-    @get(f"{POD}/events", summary="List a pod's events")
+    @get(f"{POD}/events", operation_id="list_pod_events", summary="List a pod's events")
     async def events(  # noqa: PLR0913 - the filters of a listing
         self,
         tenant: FromPath[str],
@@ -119,7 +122,7 @@ class AgentsController(Controller):
         )
         return Page(items=[views.event_view(one, language) for one in found], next=following)
 
-    @get(f"{POD}/plan", summary="Get a pod's plan")
+    @get(f"{POD}/plan", operation_id="get_pod_plan", opt=reasons("EngineUnreachable"), summary="Get a pod's plan")
     async def plan(
         self,
         tenant: FromPath[str],
@@ -135,7 +138,13 @@ class AgentsController(Controller):
             raise NotFoundError("PodNotFound", tenant=tenant, pod=pod)
         return views.plan_view(found, plan, language)
 
-    @post(f"{POD}/open", summary="Open a pod in a browser", status_code=200)
+    @post(
+        f"{POD}/open",
+        operation_id="open_pod",
+        opt=reasons("PodNotRouted", "PodIsStopped", "PodNotRunning", "PluginFailed"),
+        summary="Open a pod in a browser",
+        status_code=200,
+    )
     async def open(
         self,
         tenant: FromPath[str],
@@ -150,6 +159,8 @@ class AgentsController(Controller):
 
 @post(
     "/reconcile",
+    operation_id="reconcile",
+    opt=reasons("TenantNotFound", "PodNotFound", "EngineUnreachable"),
     summary="Look at pods now",
     status_code=200,
     tags=("Agents",),

@@ -1,6 +1,7 @@
-"""``/schema``: the OpenAPI document, corrected where the framework says less than is true, and a page to try it.
+"""``/schema``: the API's description as an OpenAPI document, and a page to try it.
 
-The page and all of its assets come from this server; it works without internet.
+Both are open to everybody: they say nothing of this installation. The page and all of its assets come
+from this server; it works without internet.
 """
 
 from __future__ import annotations
@@ -10,19 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar import MediaType, Request, Response, Router
-from litestar.datastructures import ResponseHeader
-from litestar.exceptions import NotFoundException
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import OpenAPIRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar import MediaType, Request, Response, Router, get
 from litestar.static_files import create_static_files_router
+from litestar.types import ControllerRouterHandler
 
-from agentpod_server.api import auth, problems
-from agentpod_server.api.shapes import ProblemView
+from agentpod_server.api import auth, document
 
 PATH = "/schema"
 ASSETS = "/schema-assets"
+_MEDIA_TYPE = "application/vnd.oai.openapi+json"
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -45,87 +42,28 @@ _PAGE = f"""<!doctype html>
 """
 
 
-class _Document(OpenAPIRenderPlugin):
-    """Gives the document as JSON."""
+def handlers(prefix: str) -> list[ControllerRouterHandler]:
+    """Give the handlers of page, document and files; the document is about what is below ``prefix``."""
+    made: list[bytes] = []
 
-    def __init__(self) -> None:
-        super().__init__(path="/openapi.json", media_type="application/vnd.oai.openapi+json")  # type: ignore[arg-type]
-        self._bytes: bytes | None = None
+    @get(PATH, opt=auth.OPEN, include_in_schema=False, media_type=MediaType.HTML)
+    async def page() -> Response[str]:
+        """Give the page."""
+        return Response(_PAGE, media_type=MediaType.HTML, headers={"Content-Security-Policy": _PAGE_POLICY})
 
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        del request
-        if self._bytes is None:
-            self._bytes = msgspec.json.encode(corrected(openapi_schema))
-        return self._bytes
+    @get(f"{PATH}/openapi.json", opt=auth.OPEN, include_in_schema=False)
+    async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Give the document, made at the first time."""
+        if not made:
+            version = request.app.state["version"]
+            made.append(msgspec.json.encode(document.describe(request.app, prefix=prefix, version=version)))
+        return Response(made[0], media_type=_MEDIA_TYPE)
 
-
-class _Page(OpenAPIRenderPlugin):
-    """Gives the page."""
-
-    def __init__(self) -> None:
-        super().__init__(path="/", media_type=MediaType.HTML)
-
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        del request, openapi_schema
-        return _PAGE.encode()
+    return [page, openapi, _assets()]
 
 
-def config(version: str) -> OpenAPIConfig:
-    """Describe the API; document and page are open to everybody, they say nothing of this installation."""
-    return OpenAPIConfig(
-        title="AgentPod",
-        version=version,
-        description="Hosts AI agents for many customers. Errors are RFC 9457 problems with a `reason`.",
-        components=Components(
-            security_schemes={"token": SecurityScheme(type="http", scheme="bearer", description="An API token, ap_…")}
-        ),
-        security=[{"token": []}],
-        render_plugins=[_Page(), _Document()],
-        openapi_router=Router(
-            PATH,
-            route_handlers=[],
-            opt=auth.OPEN,
-            include_in_schema=False,
-            dto=None,
-            return_dto=None,
-            response_headers=[ResponseHeader(name="Content-Security-Policy", value=_PAGE_POLICY)],
-            after_request=_no_page_of_its_own,
-        ),
-    )
-
-
-def assets() -> Router:
-    """Serve the page's files."""
+def _assets() -> Router:
     folder = Path(str(resources.files("agentpod_server.api") / "static"))
     return create_static_files_router(
         ASSETS, directories=[folder], opt=auth.OPEN, include_in_schema=False, name="schema-assets"
     )
-
-
-def corrected(document: dict[str, Any]) -> dict[str, Any]:
-    """Say what is true of every operation: what errors look like, and that unknown members are refused."""
-    schemas = document["components"]["schemas"]
-    _, problem_schemas = msgspec.json.schema_components((ProblemView,), ref_template="#/components/schemas/{name}")
-    schemas.update(problem_schemas)
-    problem = {
-        "description": "A problem.",
-        "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemView"}}},
-    }
-    for path in document["paths"].values():
-        for operation in path.values():
-            if not isinstance(operation, dict):
-                continue
-            kept = {status: one for status, one in operation["responses"].items() if status < "400"}
-            operation["responses"] = {**kept, "default": problem}
-            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-            name = body.get("$ref", "").rpartition("/")[2]
-            if name in schemas:
-                schemas[name]["additionalProperties"] = False
-    return document
-
-
-async def _no_page_of_its_own(response: Response[Any]) -> Response[Any]:
-    """Turn the framework's HTML answer for unknown paths below into a problem like any other."""
-    if response.status_code == 404:  # noqa: PLR2004 - an HTTP status
-        raise NotFoundException
-    return response

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -13,14 +14,14 @@ from litestar import Request, Response, WebSocket, get, websocket
 from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromQuery
 from litestar.response import Stream
 from msgspec import Meta, Struct
 
 from agentpod_core import AgentPodError
 from agentpod_core.catalogue import Language
 from agentpod_server.api import auth, bodies, requests, streams, views
-from agentpod_server.api.paging import LARGEST, After, Cursor, Limit
+from agentpod_server.api.paging import LARGEST, After, Cursor, Limit, Pod, Tenant
+from agentpod_server.api.problems import reasons
 from agentpod_server.api.shapes import EventView, Page
 from agentpod_server.records import Scope
 from agentpod_server.services import Services
@@ -33,6 +34,7 @@ _LONGEST_HELLO = 4096
 UNAUTHENTICATED, NOT_FOUND, TOO_SLOW, GOING_AWAY = 4401, 4404, 4429, 1001
 """The codes with which a WebSocket is closed."""
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _log = logging.getLogger(__name__)
 
 
@@ -47,6 +49,8 @@ class Hello(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 @get(
     "/events",
+    operation_id="list_events",
+    opt=reasons("TenantNotFound", "PodNotFound") | {"stream": EVENT_STREAM},
     summary="List or follow events",
     tags=("Events",),
     responses={
@@ -63,8 +67,8 @@ async def events(  # noqa: PLR0913 - the filters of a listing
     asking: NamedDependency[Scope],
     language: NamedDependency[Language],
     after: After = None,
-    tenant: FromQuery[str | None] = None,
-    pod: FromQuery[str | None] = None,
+    tenant: Tenant = None,
+    pod: Pod = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response[Any]:
@@ -73,8 +77,8 @@ async def events(  # noqa: PLR0913 - the filters of a listing
     With ``Accept: text/event-stream`` the answer goes on: events from ``Last-Event-ID`` or ``after``
     on, or only new ones; a comment every 15 quiet seconds.
     """
+    resumed = _resume_from(request.headers.get("last-event-id"), after)
     if EVENT_STREAM in request.headers.get("accept", ""):
-        resumed = _resume_from(request.headers.get("last-event-id"), after)
         await services.events.look_up(asking, tenant, pod)
         source = services.events.stream(asking, after=resumed, tenant=tenant, pod=pod)
         return Stream(streams.server_sent(source, language), media_type=EVENT_STREAM, headers=streams.UNBUFFERED)
@@ -89,8 +93,8 @@ async def events_socket(
     socket: WebSocket[Any, Any, Any],
     services: NamedDependency[Services],
     after: After = None,
-    tenant: FromQuery[str | None] = None,
-    pod: FromQuery[str | None] = None,
+    tenant: Tenant = None,
+    pod: Pod = None,
 ) -> None:
     """Send the events of ``/events`` as JSON messages.
 
@@ -167,7 +171,6 @@ async def _until_gone(socket: WebSocket[Any, Any, Any]) -> None:
 def _resume_from(last_event_id: str | None, after: int | None) -> int | None:
     if last_event_id is None:
         return after
-    number = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else -1
-    if not 0 <= number <= LARGEST:
+    if _NUMBER.fullmatch(last_event_id) is None:
         raise AgentPodError("BadQuery", names=["Last-Event-ID"])
-    return number
+    return int(last_event_id)

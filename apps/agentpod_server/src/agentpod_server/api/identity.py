@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody
 
 from agentpod_server.api import auth, requests, views
 from agentpod_server.api.bodies import StrictBody
+from agentpod_server.api.problems import reasons
 from agentpod_server.api.shapes import Login, LoginView, Page, TokenCreate, TokenView, WhoView
 from agentpod_server.records import Role, Scope
 from agentpod_server.services import Services
@@ -22,9 +23,10 @@ _LARGEST_LOGIN = 8 * 1024
 
 @post(
     "/login",
+    operation_id="login",
     summary="Log in",
     tags=_TAGS,
-    opt=auth.OPEN,
+    opt=auth.OPEN | reasons("WrongCredentials", "CsrfFailed", "TooManyLogins"),
     status_code=200,
     dto=StrictBody[Login],
     return_dto=None,
@@ -51,14 +53,21 @@ async def login(
     )
 
 
-@post("/logout", summary="Log out", tags=_TAGS, opt=auth.SESSION | {"role": Role.VIEWER}, status_code=204)
+@post(
+    "/logout",
+    operation_id="logout",
+    summary="Log out",
+    tags=_TAGS,
+    opt=auth.SESSION | {"role": Role.VIEWER},
+    status_code=204,
+)
 async def logout(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Response[None]:
     """End the session of the dashboard."""
     await services.identity.logout(request.cookies[auth.SESSION_COOKIE])
     return Response(None, status_code=204, cookies=[auth.gone_cookie()])
 
 
-@get("/whoami", summary="Say who is asking", tags=_TAGS)
+@get("/whoami", operation_id="whoami", summary="Say who is asking", tags=_TAGS)
 async def whoami(
     caller: NamedDependency[Caller], services: NamedDependency[Services], asking: NamedDependency[Scope]
 ) -> WhoView:
@@ -70,7 +79,7 @@ async def whoami(
     return WhoView(actor=caller.actor, role=caller.role, tenant=tenant)
 
 
-@get("/tokens", summary="List API tokens", tags=_TAGS, opt=auth.PLATFORM)
+@get("/tokens", operation_id="list_tokens", summary="List API tokens", tags=_TAGS, opt=auth.PLATFORM)
 async def tokens(services: NamedDependency[Services], asking: NamedDependency[Scope]) -> Page[TokenView]:
     """List the API tokens, without their values."""
     return Page(items=[views.token_view(one, tenant) for one, tenant in await services.identity.tokens(asking)])
@@ -78,9 +87,10 @@ async def tokens(services: NamedDependency[Services], asking: NamedDependency[Sc
 
 @post(
     "/tokens",
+    operation_id="create_token",
     summary="Create an API token",
     tags=_TAGS,
-    opt=auth.PLATFORM,
+    opt=auth.PLATFORM | reasons("TenantNotFound"),
     dto=StrictBody[TokenCreate],
     return_dto=None,
 )
@@ -94,7 +104,9 @@ async def create_token(
     return views.token_view(made, data.tenant, value)
 
 
-@delete("/tokens/{token:str}", summary="Revoke an API token", tags=_TAGS, opt=auth.PLATFORM)
+@delete(
+    "/tokens/{token:str}", operation_id="revoke_token", summary="Revoke an API token", tags=_TAGS, opt=auth.PLATFORM
+)
 async def revoke_token(
     token: FromPath[str], services: NamedDependency[Services], asking: NamedDependency[Scope]
 ) -> None:

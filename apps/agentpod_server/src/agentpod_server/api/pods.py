@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
 
 from agentpod_core.catalogue import Language
 from agentpod_core.values.pods import Wanted
-from agentpod_core.values.status import Phase
 from agentpod_server.api import views
 from agentpod_server.api.bodies import StrictBody
-from agentpod_server.api.paging import Cursor, Limit
+from agentpod_server.api.paging import Adapter, Cursor, InPhase, KeepData, Limit, Search, Tenant
 from agentpod_server.api.preconditions import etag
+from agentpod_server.api.problems import reasons
 from agentpod_server.api.shapes import ConfigView, ConfigWrite, Page, PodCreate, PodPatch, PodView
 from agentpod_server.records import PodRecord, Scope
 from agentpod_server.services import Services
@@ -22,6 +23,19 @@ from agentpod_server.services.config import Given
 
 POD = "/{tenant:str}/pods/{pod:str}"
 
+_READING = reasons("PluginFailed")
+_WANTING = reasons("PodDeleting", "PluginFailed")
+_CHANGING = reasons(
+    "InvalidConfig",
+    "PodDeleting",
+    "SubdomainTaken",
+    "SubdomainUnavailable",
+    "UnknownAdapter",
+    "PluginFailed",
+    "BadWorkload",
+)
+_MAKING = reasons(*_CHANGING["reasons"], "PodExists", "TenantDeleting", "AddressesExhausted")
+
 
 class AllPodsController(Controller):
     """Pods across tenants."""
@@ -29,16 +43,16 @@ class AllPodsController(Controller):
     path = "/pods"
     tags = ("Pods",)
 
-    @get(summary="List pods")
+    @get(operation_id="list_pods", opt=reasons("TenantNotFound", "PluginFailed"), summary="List pods")
     async def listing(  # noqa: PLR0913 - the filters of a listing
         self,
         services: NamedDependency[Services],
         asking: NamedDependency[Scope],
         language: NamedDependency[Language],
-        tenant: FromQuery[str | None] = None,
-        phase: FromQuery[Phase | None] = None,
-        adapter: FromQuery[str | None] = None,
-        search: FromQuery[str] = "",
+        tenant: Tenant = None,
+        phase: InPhase = None,
+        adapter: Adapter = None,
+        search: Search = "",
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Page[PodView]:
@@ -55,16 +69,16 @@ class PodsController(Controller):
     path = "/tenants"
     tags = ("Pods",)
 
-    @get("/{tenant:str}/pods", summary="List a tenant's pods")
+    @get("/{tenant:str}/pods", operation_id="list_tenant_pods", opt=_READING, summary="List a tenant's pods")
     async def listing(  # noqa: PLR0913 - the filters of a listing
         self,
         tenant: FromPath[str],
         services: NamedDependency[Services],
         asking: NamedDependency[Scope],
         language: NamedDependency[Language],
-        phase: FromQuery[Phase | None] = None,
-        adapter: FromQuery[str | None] = None,
-        search: FromQuery[str] = "",
+        phase: InPhase = None,
+        adapter: Adapter = None,
+        search: Search = "",
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Page[PodView]:
@@ -74,7 +88,15 @@ class PodsController(Controller):
         )
         return Page(items=[views.pod_view(services, one, language) for one in found], next=following)
 
-    @post("/{tenant:str}/pods", summary="Create a pod", dto=StrictBody[PodCreate], return_dto=None)
+    @post(
+        "/{tenant:str}/pods",
+        operation_id="create_pod",
+        opt=_MAKING,
+        responses={200: ResponseSpec(PodView, description="It exists already.")},
+        summary="Create a pod",
+        dto=StrictBody[PodCreate],
+        return_dto=None,
+    )
     async def create(
         self,
         tenant: FromPath[str],
@@ -96,7 +118,7 @@ class PodsController(Controller):
         made, is_new = await services.specs.create(asking, tenant, name=data.name, adapter=data.adapter, asked=asked)
         return _answer(services, made, language, 201 if is_new else 200)
 
-    @get(POD, summary="Get a pod")
+    @get(POD, operation_id="get_pod", opt=_READING, summary="Get a pod")
     async def one(
         self,
         tenant: FromPath[str],
@@ -108,7 +130,9 @@ class PodsController(Controller):
         """Get a pod: what was asked, what is seen, where it is reached."""
         return _answer(services, await services.pods.get(asking, tenant, pod), language)
 
-    @patch(POD, summary="Change a pod", dto=StrictBody[PodPatch], return_dto=None)
+    @patch(
+        POD, operation_id="update_pod", opt=_CHANGING, summary="Change a pod", dto=StrictBody[PodPatch], return_dto=None
+    )
     async def update(  # noqa: PLR0913 - what a change takes
         self,
         tenant: FromPath[str],
@@ -117,7 +141,7 @@ class PodsController(Controller):
         services: NamedDependency[Services],
         asking: NamedDependency[Scope],
         language: NamedDependency[Language],
-        expected: NamedDependency[int | None],
+        expected: NamedDependency[frozenset[int] | None],
     ) -> Response[PodView]:
         """Change what is asked of a pod by a JSON merge patch; If-Match is demanded."""
         has_config = isinstance(data.config, dict) or data.set or data.secrets
@@ -134,7 +158,7 @@ class PodsController(Controller):
         changed = await services.specs.update(asking, tenant, pod, expected=expected, asked=asked)
         return _answer(services, changed, language)
 
-    @delete(POD, summary="Delete a pod", status_code=202)
+    @delete(POD, operation_id="delete_pod", opt=_READING, summary="Delete a pod", status_code=202)
     async def remove(  # noqa: PLR0913 - what a deletion takes
         self,
         tenant: FromPath[str],
@@ -142,13 +166,13 @@ class PodsController(Controller):
         services: NamedDependency[Services],
         asking: NamedDependency[Scope],
         language: NamedDependency[Language],
-        keep_data: FromQuery[bool] = False,  # noqa: FBT002 - a query parameter
+        keep_data: KeepData = False,  # noqa: FBT002 - a query parameter
     ) -> Response[PodView]:
         """Ask for a pod's end; ``keep_data`` leaves its volumes. It is gone once nothing of it is left."""
         gone = await services.pods.set_wanted(asking, tenant, pod, Wanted.DELETED, keep_data=keep_data)
         return _answer(services, gone, language, 202)
 
-    @post(f"{POD}/start", summary="Start a pod", status_code=200)
+    @post(f"{POD}/start", operation_id="start_pod", opt=_WANTING, summary="Start a pod", status_code=200)
     async def start(
         self,
         tenant: FromPath[str],
@@ -160,7 +184,7 @@ class PodsController(Controller):
         """Want a pod to run."""
         return _answer(services, await services.pods.set_wanted(asking, tenant, pod, Wanted.RUNNING), language)
 
-    @post(f"{POD}/stop", summary="Stop a pod", status_code=200)
+    @post(f"{POD}/stop", operation_id="stop_pod", opt=_WANTING, summary="Stop a pod", status_code=200)
     async def stop(
         self,
         tenant: FromPath[str],
@@ -172,7 +196,13 @@ class PodsController(Controller):
         """Want a pod to be stopped; its data stays."""
         return _answer(services, await services.pods.set_wanted(asking, tenant, pod, Wanted.STOPPED), language)
 
-    @post(f"{POD}/restart", summary="Restart a pod", status_code=200)
+    @post(
+        f"{POD}/restart",
+        operation_id="restart_pod",
+        opt=reasons("PodDeleting", "PodIsStopped", "PluginFailed"),
+        summary="Restart a pod",
+        status_code=200,
+    )
     async def restart(
         self,
         tenant: FromPath[str],
@@ -184,7 +214,13 @@ class PodsController(Controller):
         """Restart a pod's agent once."""
         return _answer(services, await services.pods.restart(asking, tenant, pod), language)
 
-    @post(f"{POD}/rotate-token", summary="Give a pod a new token", status_code=200)
+    @post(
+        f"{POD}/rotate-token",
+        operation_id="rotate_pod_token",
+        opt=reasons("PodDeleting", "NothingToRotate", "UnknownAdapter", "PluginFailed", "BadWorkload"),
+        summary="Give a pod a new token",
+        status_code=200,
+    )
     async def rotate_token(
         self,
         tenant: FromPath[str],
@@ -196,7 +232,7 @@ class PodsController(Controller):
         """Make new values for the secrets that AgentPod made for this pod."""
         return _answer(services, await services.specs.rotate(asking, tenant, pod), language)
 
-    @get(f"{POD}/config", summary="Get a pod's config")
+    @get(f"{POD}/config", operation_id="get_pod_config", opt=_READING, summary="Get a pod's config")
     async def config(
         self,
         tenant: FromPath[str],
@@ -207,7 +243,14 @@ class PodsController(Controller):
         """Get a pod's config; secrets that are set read ``{"$secret": true}``."""
         return _config(services, await services.pods.get(asking, tenant, pod))
 
-    @put(f"{POD}/config", summary="Replace a pod's config", dto=StrictBody[ConfigWrite], return_dto=None)
+    @put(
+        f"{POD}/config",
+        operation_id="replace_pod_config",
+        opt=_CHANGING,
+        summary="Replace a pod's config",
+        dto=StrictBody[ConfigWrite],
+        return_dto=None,
+    )
     async def replace_config(  # noqa: PLR0913 - what a change takes
         self,
         tenant: FromPath[str],
@@ -215,13 +258,20 @@ class PodsController(Controller):
         data: JSONBody[ConfigWrite],
         services: NamedDependency[Services],
         asking: NamedDependency[Scope],
-        expected: NamedDependency[int | None],
+        expected: NamedDependency[frozenset[int] | None],
     ) -> Response[ConfigView]:
         """Replace the whole config; ``{"$secret": true}`` keeps a secret. If-Match is demanded."""
         asked = Asked(given=Given(config=data.config, set=data.set, secrets=data.secrets))
         return _config(services, await services.specs.update(asking, tenant, pod, expected=expected, asked=asked))
 
-    @patch(f"{POD}/config", summary="Change a pod's config", dto=StrictBody[ConfigWrite], return_dto=None)
+    @patch(
+        f"{POD}/config",
+        operation_id="update_pod_config",
+        opt=_CHANGING,
+        summary="Change a pod's config",
+        dto=StrictBody[ConfigWrite],
+        return_dto=None,
+    )
     async def change_config(  # noqa: PLR0913 - what a change takes
         self,
         tenant: FromPath[str],
@@ -229,7 +279,7 @@ class PodsController(Controller):
         data: JSONBody[ConfigWrite],
         services: NamedDependency[Services],
         asking: NamedDependency[Scope],
-        expected: NamedDependency[int | None],
+        expected: NamedDependency[frozenset[int] | None],
     ) -> Response[ConfigView]:
         """Change the config by a JSON merge patch. If-Match is demanded."""
         asked = Asked(given=Given(config=data.config, set=data.set, secrets=data.secrets, is_patch=True))

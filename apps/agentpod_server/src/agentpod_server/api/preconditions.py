@@ -9,7 +9,12 @@ from litestar import Request
 
 from agentpod_core import AgentPodError, ConflictError
 
-_TAG = re.compile(r'(?:W/)?"(\d{1,18})"')
+_ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e]{0,80}"'
+PATTERN = rf"^(?:\*|{_ENTITY_TAG}(?:[ \t]*,[ \t]*{_ENTITY_TAG}){{0,31}})$"
+"""What If-Match may say: anything, or one or more entity tags."""
+
+_READABLE = re.compile(PATTERN)
+_GENERATION = re.compile(r'"([1-9][0-9]{0,17})"')
 
 
 def etag(generation: int) -> str:
@@ -17,19 +22,24 @@ def etag(generation: int) -> str:
     return f'"{generation}"'
 
 
-async def provide_expected(request: Request[Any, Any, Any]) -> int | None:
-    """Give a handler ``expected``: the generation that If-Match names; None for ``*``.
+async def provide_expected(request: Request[Any, Any, Any]) -> frozenset[int] | None:
+    """Give a handler ``expected``: the generations that If-Match names; None for ``*``.
+
+    A weak tag counts as the strong one: a proxy that compresses answers weakens their tags.
 
     Raises:
-        AgentPodError: ``PreconditionRequired``: there is no If-Match.
+        AgentPodError: ``PreconditionRequired``: there is no If-Match; ``BadQuery``: it cannot be read.
         ConflictError: ``GenerationMismatch``: it names no generation that could be.
     """
-    given = request.headers.get("if-match")
-    if given is None:
+    lines = request.headers.getall("if-match", [])
+    if not lines:
         raise AgentPodError("PreconditionRequired")
-    if given.strip() == "*":
+    given = ",".join(lines)
+    if _READABLE.fullmatch(given) is None:
+        raise AgentPodError("BadQuery", names=["If-Match"])
+    if given == "*":
         return None
-    match = _TAG.fullmatch(given.strip())
-    if match is None:
+    generations = frozenset(int(found) for found in _GENERATION.findall(given))
+    if not generations:
         raise ConflictError("GenerationMismatch", expected=given[:40], actual="?")
-    return int(match[1])
+    return generations

@@ -38,6 +38,14 @@ _BY_STATUS = {
 """What the framework's own errors mean; its detail texts are never shown, they quote the request."""
 
 
+def reasons(*names: str) -> dict[str, Any]:
+    """Make the ``opt`` of a handler that may refuse for these reasons, beside those that many have.
+
+    It is read by the API's description alone.
+    """
+    return {"reasons": names}
+
+
 def problem(error: AgentPodError, *, instance: str, request_id: str, language: Language) -> ProblemView:
     """Describe an error for a reader of that language."""
     found = catalogue.for_error(error, language)
@@ -65,7 +73,7 @@ def answer(request: Request[Any, Any, Any], error: AgentPodError) -> Response[by
         request_id=requests.request_id(request.scope),
         language=requests.language(request.scope),
     )
-    headers: dict[str, str] = {"Content-Language": requests.language(request.scope)}
+    headers: dict[str, str] = {}
     if isinstance(error, TemporaryError) and error.retry_after is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
     if view.status == 401:  # noqa: PLR2004 - an HTTP status

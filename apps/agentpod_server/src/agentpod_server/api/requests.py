@@ -90,8 +90,21 @@ async def add_headers(message: Message, scope: Scope) -> None:
     _log.log(level, "%s %s %d [%s]", scope["method"], logged_path(scope), message["status"], request_id(scope))
     headers = MutableScopeHeaders.from_message(message)
     headers["X-Request-Id"] = request_id(scope)
+    if "language" in _facts(scope):
+        headers.setdefault("Content-Language", language(scope))
+        headers.add("Vary", "Accept-Language")
+    if "Allow" in headers:
+        headers["Allow"] = ", ".join(_methods(scope, headers["Allow"]))
     for name, value in SAFE_HEADERS.items():
         headers.setdefault(name, value)
+
+
+def _methods(scope: Scope, said: str) -> list[str]:
+    """Give the methods of an address: Litestar forgets those of other handlers in OPTIONS, and knows no HEAD."""
+    template = scope.get("path_template")
+    routes = (route for route in scope["litestar_app"].routes if template in {route.path, route.path_format})
+    methods = {str(one) for one in getattr(next(routes, None), "methods", said.split(", "))}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 def _facts(scope: Scope) -> dict[str, Any]:

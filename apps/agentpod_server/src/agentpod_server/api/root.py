@@ -48,7 +48,7 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(body, media_type=media_type)
 
 
-@get("/version", summary="Say which server this is", tags=("Server",))
+@get("/version", operation_id="get_version", summary="Say which server this is", tags=("Server",))
 async def version(request: Request[Any, Any, Any]) -> VersionView:
     """Say which server this is."""
     state = request.app.state

@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar import Router
 from litestar.types import ControllerRouterHandler
 
-from agentpod_server.api import adapters, events, identity, operations, root
+from agentpod_server.api import adapters, events, identity, operations, queries, root
 from agentpod_server.api.agents import AgentsController, reconcile
 from agentpod_server.api.pods import AllPodsController, PodsController
 from agentpod_server.api.tenants import TenantsController
@@ -17,6 +17,7 @@ def routes() -> list[ControllerRouterHandler]:
     """Give the API's router and what stands at the root."""
     api = Router(
         PREFIX,
+        guards=[queries.guard],
         route_handlers=[
             TenantsController,
             AllPodsController,

@@ -8,7 +8,7 @@ import msgspec
 
 from agentpod_core import Action, AgentAdapter, Usage, catalogue
 from agentpod_core.catalogue import Language
-from agentpod_core.host import PluginInfo
+from agentpod_core.host import PluginInfo, report
 from agentpod_core.plan import Plan
 from agentpod_core.ports import pod_key
 from agentpod_core.values.pods import Wanted
@@ -124,6 +124,7 @@ def status_view(status: PodStatus, language: Language) -> StatusView:
         ready=status.ready,
         reason=status.reason,
         message=catalogue.text(status.reason, status.params, language),
+        repair=catalogue.repair(status.reason, status.params, language),
         conditions=[
             ConditionView(
                 type=one.type,
@@ -260,18 +261,4 @@ def token_view(token: ApiTokenRecord, tenant: str | None, value: str | None = No
 
 def plugin_view(plugin: PluginInfo, language: Language) -> PluginView:
     """Show a plugin."""
-    offers: dict[str, list[str]] = {}
-    for label in plugin.offers:
-        kind, _, name = label.partition(":")
-        offers.setdefault(kind, []).append(name)
-    errors = [catalogue.text(error.reason, error.params, language) for error in plugin.errors]
-    if plugin.is_disabled:
-        errors.append(catalogue.text("PluginDisabled", {"plugin": plugin.name}, language))
-    return PluginView(
-        name=plugin.name,
-        distribution=plugin.distribution,
-        version=plugin.version,
-        offers=offers,
-        loaded=bool(plugin.offers) or not errors,
-        error=" ".join(errors) or None,
-    )
+    return msgspec.convert(report(plugin, language), PluginView)

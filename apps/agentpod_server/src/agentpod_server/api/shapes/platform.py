@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from agentpod_core import Severity
+from agentpod_core.host import PluginState
 
 
 class SizeView(Struct, frozen=True, kw_only=True):
@@ -25,6 +26,7 @@ class AdapterView(Struct, frozen=True, kw_only=True):
     id: str
     title: str
     plugin: str
+    distribution: str
     version: str
     config_version: int
     sizes: list[SizeView]
@@ -34,15 +36,37 @@ class AdapterView(Struct, frozen=True, kw_only=True):
     buildable: bool
 
 
+class PluginTroubleView(Struct, frozen=True, kw_only=True):
+    """What went wrong with a plugin; with a ``call``, while what it offers was in use: so often, the last time then.
+
+    ``over`` says that the same call has worked since.
+    """
+
+    reason: str
+    message: str
+    repair: str | None
+    offer: str
+    call: str
+    count: int
+    at: datetime | None
+    over: bool
+
+
 class PluginView(Struct, frozen=True, kw_only=True):
-    """A plugin that was found, and what it offers by kind; ``error`` says why it was left out."""
+    """A plugin that was found or is missed, and what it offers by kind.
+
+    ``state`` is ok, partly (some of it is in use, something is wrong), failed, disabled or missing (not installed,
+    and still needed). ``error`` is all that is wrong now, and what to do about it, as one text.
+    """
 
     name: str
     distribution: str
     version: str
+    state: PluginState
     offers: dict[str, list[str]]
     loaded: bool
     error: str | None = None
+    troubles: list[PluginTroubleView] = []
 
 
 class EventView(Struct, frozen=True, kw_only=True):

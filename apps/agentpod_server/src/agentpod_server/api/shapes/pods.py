@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from agentpod_core.values.pods import Wanted
+from agentpod_server.api.shapes.names import Slug, Subdomain
 
 Texts = Annotated[dict[str, str], Meta(max_length=500)]
 """Texts by dotted path. Saying what is wrong with each takes time that all requests share."""
@@ -21,12 +22,12 @@ class PodCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Both are laid over ``config``. ``memory`` takes bytes or ``"2GiB"``, ``cpus`` millicores or ``"0.5"``.
     """
 
-    name: str
+    name: Slug
     adapter: str
     config: dict[str, Any] = {}
     set: Texts = {}
     secrets: Texts = {}
-    subdomain: str | None = None
+    subdomain: Subdomain | None = None
     image: str | None = None
     size: str | None = None
     memory: int | str | None = None
@@ -44,7 +45,7 @@ class PodPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     config: dict[str, Any] | UnsetType = UNSET
     set: Texts = {}
     secrets: Texts = {}
-    subdomain: str | UnsetType | None = UNSET
+    subdomain: Subdomain | UnsetType | None = UNSET
     image: str | UnsetType | None = UNSET
     size: str | UnsetType | None = UNSET
     memory: int | str | UnsetType | None = UNSET
@@ -101,7 +102,7 @@ class ConditionView(Struct, frozen=True, kw_only=True):
 
 
 class StatusView(Struct, frozen=True, kw_only=True):
-    """What is seen of a pod; ``message`` is the verdict in one sentence.
+    """What is seen of a pod; ``message`` is the verdict in one sentence, ``repair`` what to do about it.
 
     It is older than the spec while ``observed_generation`` is smaller than the spec's ``generation``.
     """
@@ -111,6 +112,7 @@ class StatusView(Struct, frozen=True, kw_only=True):
     ready: bool
     reason: str
     message: str
+    repair: str | None
     conditions: list[ConditionView]
     updated_at: datetime | None
 

@@ -7,21 +7,22 @@ from datetime import datetime
 from msgspec import UNSET, Struct, UnsetType
 
 from agentpod_core.values.pods import Wanted
+from agentpod_server.api.shapes.names import Email, Slug, Title
 
 
 class TenantCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Asks for a tenant; ``name`` is for people and defaults to the slug."""
 
-    slug: str
-    name: str | None = None
-    email: str = ""
+    slug: Slug
+    name: Title | None = None
+    email: Email = ""
 
 
 class TenantPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A JSON merge patch of a tenant: what is absent stays, null goes back to the default."""
 
-    name: str | UnsetType | None = UNSET
-    email: str | UnsetType | None = UNSET
+    name: Title | UnsetType | None = UNSET
+    email: Email | UnsetType | None = UNSET
 
 
 class TenantView(Struct, frozen=True, kw_only=True):
