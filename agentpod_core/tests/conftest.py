@@ -93,7 +93,7 @@ class Rig:
         return self.runtime.engine
 
     def controller(self, holder: str = "one", **pace: Any) -> Controller:
-        def merge(_adapter: str, _file: File, current: bytes, wanted: bytes) -> bytes:
+        async def merge(_adapter: str, _file: File, current: bytes, wanted: bytes) -> bytes:
             self.merged.append((current, wanted))
             return current + wanted
 

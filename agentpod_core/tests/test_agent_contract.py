@@ -1,8 +1,9 @@
-"""The agent contract: a good adapter passes it, and each test has a broken adapter that it finds."""
+"""An adapter that does it right passes the contract, and each test of it finds one that is broken in its way."""
 
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -12,23 +13,34 @@ from msgspec import Meta, Struct
 from agentpod_core import (
     SECRETS_PATH,
     AgentAdapter,
+    AgentReport,
+    Door,
+    ExecResult,
     File,
+    HealthProbe,
     ImageRecipe,
     OnChange,
     Port,
     Probe,
+    ProbeResult,
     Repair,
+    Reply,
     Resources,
     RouteSpec,
     SecretRef,
+    TemporaryError,
+    TokenUsage,
     Volume,
     Workload,
 )
-from agentpod_core.errors import NotFoundError
-from agentpod_core.testing import AgentAdapterContract, sample_pod
+from agentpod_core.host import Host
+from agentpod_core.testing import AgentAdapterContract, FakeLink
+from agentpod_core.testing.teeth import Broken, Teeth
 
 KEY = SecretRef(key="notes")
 STRANGER = SecretRef(key="somebody-elses")
+IMAGE = "example/notes:1.4"
+DAYS = [{"day": "2026-01-01", "tokens": 5}, {"day": "2026-01-02", "tokens": 7}]
 
 
 class Channel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,13 +54,22 @@ class NotesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     model: Annotated[str, Meta(title="Model", examples=["sonnet"])]
     api_key: Annotated[SecretRef, Meta(title="API key")]
     workers: Annotated[int, Meta(ge=1, le=16)] = 2
+    note: str | None = None
     channels: tuple[Channel, ...] = ()
+
+
+class Says(Struct):
+    """What the program answers."""
+
+    version: str
+    days: list[dict[str, int | str]]
 
 
 class NotesAdapter(AgentAdapter[NotesConfig]):
     name: ClassVar[str] = "notes"
     title: ClassVar[str] = "Notes"
     config_type: ClassVar[type[Struct]] = NotesConfig
+    config_version: ClassVar[int] = 2
     generated_secrets: ClassVar[tuple[str, ...]] = ("token",)
     credential: ClassVar[str | None] = "token"
     sizes: ClassVar[dict[str, Resources]] = {"default": Resources(memory=2**28)}
@@ -61,24 +82,61 @@ class NotesAdapter(AgentAdapter[NotesConfig]):
             File(path="/data/notes.json", parts=("{}",), on_change=OnChange.MERGED),
         ]
         return Workload(
-            image="example/notes:1.4",
+            image=IMAGE,
             env={"MODEL": config.model, "WORKERS": str(config.workers)},
             files=tuple(files),
             ports=(Port(name="http", number=8080),),
             volumes=(Volume(name="data", path="/data"),),
-            probe=Probe(probe="http", settings={"path": "/"}),
+            probe=Probe(probe="ping", settings={"path": "/"}),
             route=RouteSpec(port="http"),
             permanent_exits=(78,),
         )
 
+    def upgrade(self, version, raw):
+        return {**{key: raw[key] for key in raw if key != "llm"}, "model": raw["llm"]} if version == 1 else raw
+
     def merge(self, file, current, wanted):
-        return wanted if wanted in current else current + wanted
+        return current if current.endswith(wanted) else current + wanted
+
+    def recognise(self, image, command, env):
+        return image.startswith("example/notes:")
 
     def repair(self, exit_code):
         return Repair(reason="InvalidConfig") if exit_code == 78 else None
 
     def recipe(self):
-        return ImageRecipe(image="example/notes:1.4")
+        return ImageRecipe(image=IMAGE)
+
+    async def inspect(self, link):
+        return AgentReport(version=(await self._ask(link)).version)
+
+    async def usage(self, link, since):
+        seen = [(str(one["day"]), int(one["tokens"])) for one in (await self._ask(link)).days]
+        return [TokenUsage(day=day, input_tokens=count, output_tokens=0, cost=0) for day, count in seen if day >= since]
+
+    async def after_heal(self, link):
+        if (await link.exec(("resume",))).code:
+            raise TemporaryError("Unreachable")
+
+    async def open_door(self, link, pod):
+        done = await link.exec(("door",))
+        if done.code or not done.stdout.startswith(b"/"):
+            raise TemporaryError("Unreachable")
+        return Door(path=done.stdout.decode(), expires_at=datetime(2030, 1, 1, tzinfo=UTC))
+
+    async def _ask(self, link):
+        try:
+            return msgspec.json.decode((await link.http("GET", "/")).body, type=Says)
+        except msgspec.DecodeError:
+            raise TemporaryError("WrongAnswer", what="/") from None
+
+
+class Ping(HealthProbe):
+    name: ClassVar[str] = "ping"
+    title: ClassVar[str] = "Ping"
+
+    async def check(self, link, settings, *, timeout):  # noqa: ASYNC109 - part of the contract
+        return ProbeResult(alive=True, ready=True, reason="Answering")
 
 
 CONFIGS = [
@@ -88,185 +146,193 @@ CONFIGS = [
 
 
 class TestNotesAdapter(AgentAdapterContract):
-    is_installed = False
-    has_installed_probe = False
+    kind = NotesAdapter
+    examples: ClassVar = CONFIGS
+    offers: ClassVar = (NotesAdapter, Ping)
+
+    @pytest.fixture
+    def host(self):
+        return Host(builtins=[one() for one in self.offers], entry_points=())
 
     @pytest.fixture
     def adapter(self):
-        return NotesAdapter()
+        return self.kind()
 
     @pytest.fixture
     def configs(self):
-        return CONFIGS
+        return self.examples
+
+    @pytest.fixture
+    def old_configs(self):
+        return [(1, {"llm": "sonnet", "api_key": {"key": "notes"}})]
+
+    @pytest.fixture
+    def agent(self):
+        reply = Reply(status=200, body=msgspec.json.encode({"version": "1.4", "days": DAYS}))
+        commands = {("resume",): ExecResult(code=0), ("door",): ExecResult(code=0, stdout=b"/#grant=1")}
+        return FakeLink({"GET /": reply}, commands=commands, credentials={"token": "hunter2"})
 
 
 def changed(**changes):
-    """An adapter whose workload differs in these fields."""
+    """Make an adapter whose workload differs in these fields."""
 
     class Changed(NotesAdapter):
         def workload(self, config, pod, package):
             return msgspec.structs.replace(super().workload(config, pod, package), **changes)
 
-    return Changed()
-
-
-class LooseConfig(Struct, frozen=True, kw_only=True):
-    model: str = ""
-    api_key: SecretRef = KEY
-
-
-class BadExample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    workers: Annotated[int, Meta(ge=1, examples=[0])] = 2
+    return Changed
 
 
 def adapter_with(**attributes):
-    """Give a good adapter with something of it replaced."""
-    return type("Broken", (NotesAdapter,), attributes)()
+    """Make an adapter with something of it replaced."""
+    return type("Broken", (NotesAdapter,), attributes)
 
 
-def unstable(self, config, pod, package):
-    """Render something else each time."""
-    return Workload(image=f"example/notes:{random.random()}")
+def config_with(*, frozen=True, forbid=True, lossy=False, **fields):
+    """Make a broken case of a config type with other fields, and one example of it."""
+
+    class Lossy(Struct, frozen=frozen, kw_only=True, forbid_unknown_fields=forbid):
+        def __post_init__(self):
+            if lossy:
+                msgspec.structs.force_setattr(self, "note", f"{self.note}!")
+
+    known = {"model": (str, "m"), "api_key": (SecretRef, KEY), "workers": (int, 2), "note": (str, "n")} | fields
+    given = [(name, *field) for name, field in known.items()]
+    made = msgspec.defstruct("Config", given, bases=(Lossy,), frozen=frozen, kw_only=True, forbid_unknown_fields=forbid)
+    upgrade = NotesAdapter.upgrade
+    return {"kind": adapter_with(config_type=made, upgrade=upgrade), "changes": {"examples": [made()]}}
 
 
-BROKEN = {
-    "test_name_is_a_slug": adapter_with(name="Not A Slug"),
-    "test_is_offered_by_an_installed_plugin": NotesAdapter(),
-    "test_config_type_is_strict": adapter_with(config_type=LooseConfig),
-    "test_examples_and_defaults_are_valid": adapter_with(config_type=BadExample),
-    "test_present_config_needs_no_upgrade": adapter_with(upgrade=lambda self, version, raw: raw | {"more": 1}),
-    "test_workload_is_pure": adapter_with(workload=unstable),
-    "test_workload_names_only_known_secrets": changed(env={"KEY": STRANGER}),
-    "test_workload_fits_together": changed(route=RouteSpec(port="nowhere")),
-    "test_image_is_pinned": changed(image="example/notes:latest"),
-    "test_recipe_builds_the_image_of_the_workload": adapter_with(recipe=lambda self: ImageRecipe(image="other:1")),
-    "test_probe_is_named_and_bounded": changed(probe=Probe(probe="http", timeout=0)),
-    "test_secrets_and_sizes_make_sense": adapter_with(credential="nothing-of-the-kind"),
-    "test_permanent_exits_are_explained": changed(permanent_exits=(77,)),
-    "test_merging_what_is_there_changes_nothing": adapter_with(merge=lambda self, file, current, wanted: b"mine"),
-}
+class Unstable(NotesAdapter):
+    def workload(self, config, pod, package):
+        workload = super().workload(config, pod, package)
+        return msgspec.structs.replace(workload, env={**workload.env, "SEED": str(random.random())})
 
 
-class Contract(AgentAdapterContract):
-    """The contract as an installed adapter's tests run it; its name keeps it from being collected."""
+class ReadsFiles(NotesAdapter):
+    def workload(self, config, pod, package):
+        with open("/dev/null") as file:  # noqa: PTH123 - what an author would write
+            file.read()
+        return super().workload(config, pod, package)
 
 
-def arguments(name, adapter, monkeypatch, configs=CONFIGS):
-    """Give what a test of the contract asks for."""
-    code = getattr(Contract, name).__code__
-    pod = sample_pod(adapter)
-    known = {
-        "self": Contract(),
-        "adapter": adapter,
-        "configs": configs,
-        "pod": pod,
-        "package": None,
-        "monkeypatch": monkeypatch,
+class Latest(changed(image="example/notes:latest")):
+    def recipe(self):
+        return ImageRecipe(image="example/notes:latest")
+
+
+class RegistryPort(changed(image="registry.example:5000/example/notes")):
+    def recipe(self):
+        return ImageRecipe(image="registry.example:5000/example/notes")
+
+    def recognise(self, image, command, env):
+        return "example/notes" in image
+
+
+class Raises(NotesAdapter):
+    """It trusts whatever the agent answers."""
+
+    async def _ask(self, link):
+        return msgspec.json.decode((await link.http("GET", "/")).body, type=Says)
+
+
+class HealsOnce(NotesAdapter):
+    has_healed = False
+
+    async def after_heal(self, link):
+        await super().after_heal(link)
+        if self.has_healed:
+            raise TemporaryError("Unreachable")
+        self.has_healed = True
+
+
+class OpensForAll(NotesAdapter):
+    async def open_door(self, link, pod):
+        door = await super().open_door(link, pod)
+        return msgspec.structs.replace(door, path=f"{door.path}&token={link.credential('token')}")
+
+
+class CountsFromTheBeginning(NotesAdapter):
+    async def usage(self, link, since):
+        return await super().usage(link, "")
+
+
+class EmptyReport(NotesAdapter):
+    async def inspect(self, link):
+        await super().inspect(link)
+        return AgentReport()
+
+
+ANYTHING = Annotated[
+    int, Meta(extra_json_schema={"enum": [2, "\x00 wrong", -1.5, True, ["wrong"], {"wrong": "wrong"}]})
+]
+LEAKY = (
+    File(path="/data/key", parts=(KEY,)),
+    File(path="/data/notes.json", parts=("{}",), on_change=OnChange.MERGED),
+)
+
+
+class TestTeeth(Teeth):
+    contract = TestNotesAdapter
+    broken: ClassVar = {
+        "test_contract_is_intact": Broken(changes={"test_image_is_pinned": lambda self: None}),
+        "test_no_part_is_hidden": [
+            Broken(changes={flag: False})
+            for flag in (
+                *("is_installed", "has_installed_probe", "upgrades", "merges", "recognises", "repairs", "has_recipe"),
+                *("inspects", "counts_usage", "heals", "opens_doors"),
+            )
+        ],
+        "test_name_is_a_slug": adapter_with(title=""),
+        "test_is_offered_by_an_installed_plugin": Broken(changes={"offers": (Ping,)}),
+        "test_has_examples": Broken(changes={"examples": []}),
+        "test_config_type_is_strict": Broken(**config_with(frozen=False)),
+        "test_schema_is_valid_and_every_field_has_a_title": [
+            Broken(**config_with(workers=(Annotated[int, Meta(title=" ")], 2))),
+            Broken(**config_with(workers=(Annotated[int, Meta(extra_json_schema={"deprecated": "since 2"})], 2))),
+        ],
+        "test_examples_and_defaults_are_valid": Broken(
+            **config_with(workers=(Annotated[int, Meta(ge=1, examples=[0])], 2))
+        ),
+        "test_config_survives_storage": Broken(
+            **config_with(lossy=True),
+            also=("test_config_survives_a_form",),
+            because="a form sends what was stored",
+        ),
+        "test_config_survives_a_form": Broken(**config_with(note=(str | None, ""))),
+        "test_wrong_values_are_refused_with_their_path": Broken(**config_with(workers=(ANYTHING, 2))),
+        "test_unknown_fields_are_refused_with_their_path": Broken(
+            **config_with(forbid=False),
+            also=("test_config_type_is_strict",),
+            because="a type that forbids unknown fields refuses them",
+        ),
+        "test_present_config_needs_no_upgrade": adapter_with(
+            upgrade=lambda self, version, raw: NotesAdapter.upgrade(self, version, raw) | {"workers": 3}
+        ),
+        "test_old_configs_are_lifted": adapter_with(upgrade=lambda self, version, raw: raw),
+        "test_workload_is_pure": [Unstable, ReadsFiles],
+        "test_workload_names_only_known_secrets": changed(env={"KEY": STRANGER}),
+        "test_workload_fits_together": [changed(route=RouteSpec(port="nowhere")), changed(files=LEAKY)],
+        "test_image_is_pinned": [Latest, RegistryPort],
+        "test_recipe_builds_the_image_of_the_workload": adapter_with(recipe=lambda self: ImageRecipe(image="other:1")),
+        "test_probe_is_named_and_bounded": changed(probe=Probe(probe="ping", timeout=0)),
+        "test_probe_is_installed": changed(probe=Probe(probe="no-such-probe")),
+        "test_secrets_and_sizes_make_sense": [
+            adapter_with(credential="nothing-of-the-kind"),
+            adapter_with(request=2**30),
+        ],
+        "test_permanent_exits_are_explained": changed(permanent_exits=(77,)),
+        "test_repairs_are_for_failures_and_give_reasons": adapter_with(
+            repair=lambda self, exit_code: Repair(reason="InvalidConfig")
+        ),
+        "test_recognises_its_own_containers_only": adapter_with(recognise=lambda self, image, command, env: True),
+        "test_merging_what_is_there_changes_nothing": adapter_with(merge=lambda self, file, current, wanted: b"mine"),
+        "test_merging_twice_is_merging_once": adapter_with(
+            merge=lambda self, file, current, wanted: wanted if current == wanted else current + wanted + b"\n"
+        ),
+        "test_a_report_says_something": EmptyReport,
+        "test_usage_is_given_by_days_since": CountsFromTheBeginning,
+        "test_healing_can_be_repeated": HealsOnce,
+        "test_a_door_is_a_path_without_the_credential": OpensForAll,
+        "test_a_sick_agent_is_temporary": Raises,
     }
-    wanted = code.co_varnames[: code.co_argcount]
-    if "workloads" in wanted:
-        known["workloads"] = [adapter.workload(config, pod, None) for config in configs]
-    return {one: known[one] for one in wanted}
-
-
-@pytest.mark.parametrize("name", sorted(BROKEN))
-def test_contract_has_teeth(name, monkeypatch):
-    """A broken adapter fails the test that is about what is broken."""
-    with pytest.raises((AssertionError, NotFoundError)):
-        getattr(Contract, name)(**arguments(name, BROKEN[name], monkeypatch))
-
-
-def test_contract_finds_an_unpinned_registry_port(monkeypatch):
-    """The port of a registry is not taken for a tag."""
-    arguments_ = arguments("test_image_is_pinned", changed(image="registry.example:5000/notes"), monkeypatch)
-    with pytest.raises(AssertionError):
-        Contract.test_image_is_pinned(**arguments_)
-
-
-def test_contract_finds_a_secret_file_in_a_data_volume(monkeypatch):
-    """A secret may not be written where backups read."""
-    leaky = changed(files=(File(path="/data/key", parts=(KEY,)),))
-    with pytest.raises(AssertionError):
-        Contract.test_workload_fits_together(**arguments("test_workload_fits_together", leaky, monkeypatch))
-
-
-def test_contract_finds_a_probe_that_nobody_offers(monkeypatch):
-    """A pod whose probe does not exist would never be ready."""
-    lost = changed(probe=Probe(probe="no-such-probe"))
-    with pytest.raises(AssertionError):
-        Contract.test_probe_is_named_and_bounded(**arguments("test_probe_is_named_and_bounded", lost, monkeypatch))
-
-
-def test_contract_finds_what_a_field_does_not_refuse(monkeypatch):
-    """A field of a declared kind that takes anything is found."""
-    name = "test_wrong_values_are_refused_with_their_path"
-    loose = adapter_with(config_type=LooseMap)
-    with pytest.raises(AssertionError):
-        getattr(Contract, name)(self=Contract(), adapter=loose, configs=[LooseMap()])
-
-
-class LooseMap(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    switch: Annotated[
-        bool, Meta(extra_json_schema={"enum": [True, "\x00 wrong", -1.5, ["wrong"], {"wrong": "wrong"}]})
-    ] = True
-
-
-@pytest.mark.parametrize("name", ["test_config_survives_storage", "test_config_survives_a_form"])
-def test_contract_finds_a_config_that_cannot_come_back(name):
-    """A config of which something is lost on the way is found."""
-
-    class Lossy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """Two equal spellings in JSON of values that differ."""
-
-        when: float = 0.0
-
-        def __eq__(self, other):
-            return self is other
-
-        __hash__ = None
-
-    with pytest.raises(AssertionError):
-        getattr(Contract, name)(Contract(), adapter_with(config_type=Lossy), [Lossy(when=1.0)])
-
-
-def test_contract_asks_for_configs():
-    """Nothing to try is no pass."""
-    with pytest.raises(AssertionError):
-        Contract().test_has_examples([])
-
-
-@pytest.mark.parametrize("fixture", ["adapter", "configs"])
-def test_forgotten_fixture_is_a_failure(fixture):
-    """A fixture that was not defined fails by name instead of skipping everything."""
-    function = getattr(AgentAdapterContract, fixture)
-    with pytest.raises(pytest.fail.Exception, match=fixture):
-        function.__wrapped__(Contract()) if hasattr(function, "__wrapped__") else function._fixture_function(Contract())
-
-
-def test_replaced_test_is_found():
-    """A contract test that was overridden, or set to nothing, does not go unnoticed."""
-
-    class Replaced(AgentAdapterContract):
-        def test_image_is_pinned(self, workloads):
-            pass
-
-    class Removed(AgentAdapterContract):
-        test_workload_is_pure = None
-
-    for cheat in (Replaced, Removed):
-        with pytest.raises(pytest.fail.Exception, match="replaced tests"):
-            cheat().test_contract_is_intact()
-
-
-def test_excused_and_added_tests_are_fine():
-    """An override that is marked with a reason stays visible, and more tests are welcome."""
-
-    class Excused(AgentAdapterContract):
-        @pytest.mark.xfail(reason="the vendor publishes no tags")
-        def test_image_is_pinned(self, workloads):
-            super().test_image_is_pinned(workloads)
-
-        def test_something_else(self):
-            pass
-
-    Excused().test_contract_is_intact()

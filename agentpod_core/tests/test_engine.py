@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agentpod_core import ContainerState, File, OnChange, PermanentError, Workload
+from agentpod_core.ports import pod_key
 from agentpod_core.values.actions import StartContainer
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import ConditionType, Phase
@@ -93,6 +94,19 @@ async def test_what_dies_or_goes_missing_comes_back_with_its_data(rig: Any) -> N
         assert after.id != before.id
         assert after.address == before.address
         assert rig.engine.look(after, "/data/memory").content == b"learned"
+
+
+async def test_a_container_on_its_way_out_is_no_ill_agent(rig: Any) -> None:
+    """While the engine removes a container its pod is starting anew; nobody says that the agent is not ready."""
+    async with rig.running() as controller:
+        pod_id = await rig.add()
+        await rig.phase(pod_id, Phase.RUNNING)
+        rig.container(pod_id).state = ContainerState.REMOVING
+        controller.nudge(pod_key(pod_id))
+        await rig.phase(pod_id, Phase.STARTING)
+        del rig.engine.containers[rig.name(pod_id)]
+        await rig.phase(pod_id, Phase.RUNNING)
+        assert await rig.told("NotReady") == 0
 
 
 async def test_a_hung_agent_is_restarted(rig: Any) -> None:

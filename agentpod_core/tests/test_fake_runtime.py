@@ -1,92 +1,26 @@
-"""The fake runtime passes the runtime contract, and its hands do what they say."""
+"""What a test can do to the fake engine does what it says."""
 
 from __future__ import annotations
 
 import pytest
 
 from agentpod_core.errors import ConflictError, TemporaryError
-from agentpod_core.testing.fake_engine import FakeEngine
 from agentpod_core.testing.fake_runtime import FakeRuntime
 from agentpod_core.testing.runtime_stage import Stage
-from agentpod_core.testing.runtimes import RuntimeContract
 from agentpod_core.values.actions import StartContainer
 from agentpod_core.values.world import ContainerState
 
 
-class _Foreign:
-    def __init__(self, engine: FakeEngine) -> None:
-        self._engine = engine
-
-    async def add(self, kind, name, *, subnet=""):
-        if kind == "container":
-            self._engine.add_foreign_container(name)
-        elif kind == "volume":
-            self._engine.add_foreign_volume(name)
-        else:
-            self._engine.add_foreign_network(name, subnet, {"agentpod.instance": "somebody"})
-
-    async def exists(self, kind, name):
-        if kind == "container":
-            return self._engine.containers[name].state is ContainerState.RUNNING
-        return name in (self._engine.volumes if kind == "volume" else self._engine.networks)
-
-
-class _Outage:
-    def __init__(self, engine: FakeEngine) -> None:
-        self._engine = engine
-
-    async def begin(self):
-        self._engine.reachable = False
-
-    async def end(self):
-        self._engine.reachable = True
-
-
-class FakeFixtures:
-    """The contract's fixtures for the fake."""
+class TestHands:
+    """What tests can do to the fake engine."""
 
     @pytest.fixture
     def runtime(self):
         return FakeRuntime("fakefake")
 
     @pytest.fixture
-    def instance(self):
-        return "fakefake"
-
-    @pytest.fixture
-    def image(self):
-        return "fake:1"
-
-    @pytest.fixture
-    def subnet(self):
-        return "10.219.0.0/26"
-
-    @pytest.fixture
-    def foreign(self, runtime):
-        return _Foreign(runtime.engine)
-
-    @pytest.fixture
-    def outage(self, runtime):
-        return _Outage(runtime.engine)
-
-    @pytest.fixture
-    def kill(self, runtime):
-        async def kill(name):
-            runtime.engine.kill(name)
-
-        return kill
-
-
-class TestFakeRuntime(FakeFixtures, RuntimeContract):
-    """The fake passes the contract."""
-
-
-class TestHands(FakeFixtures):
-    """What tests can do to the fake engine."""
-
-    @pytest.fixture
-    def stage(self, runtime, instance, image, subnet):
-        return Stage(runtime=runtime, instance=instance, image=image, subnet=subnet, pod_id="p1")
+    def stage(self, runtime):
+        return Stage(runtime=runtime, instance="fakefake", image="fake:1", subnet="10.219.0.0/26", pod_id="p1")
 
     async def test_an_apply_is_cut_before_its_change(self, stage, runtime):
         """A cut before leaves the world as it was."""

@@ -1,14 +1,17 @@
-"""The probe contract finds probes that are broken, each in its own way."""
+"""A probe that does it right passes the contract, and each test of it finds one that is broken in its way."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import ClassVar
 
+import msgspec
 import pytest
 
-from agentpod_core import AgentPodError, ConfigError, HealthProbe, ProbeResult, Problem
-from agentpod_core.testing import FakeLink, HealthProbeContract
+from agentpod_core import AgentPodError, ConfigError, HealthProbe, ProbeResult, Problem, Reply
+from agentpod_core.host import Host
+from agentpod_core.testing import FakeLink, HealthProbeContract, probes
+from agentpod_core.testing.teeth import Broken, Teeth
 
 
 class Ping(HealthProbe):
@@ -31,15 +34,88 @@ class Ping(HealthProbe):
         return ProbeResult(alive=True, ready=is_ready, reason="Answering" if is_ready else "NotReady")
 
 
-class Raising(Ping):
-    async def check(self, link, settings, *, timeout):  # noqa: ASYNC109 - part of the contract
-        await link.http("GET", "/", timeout=timeout)
-        return ProbeResult(alive=True, ready=True, reason="Answering")
+class TestPing(HealthProbeContract):
+    kind = Ping
+    offers: ClassVar = (Ping,)
+    grace = 1.0
+
+    @pytest.fixture
+    def host(self):
+        return Host(builtins=[one() for one in self.offers], entry_points=())
+
+    @pytest.fixture
+    def probe(self, monkeypatch):
+        monkeypatch.setattr(probes, "TIMEOUT", 0.02)
+        return self.kind()
+
+    @pytest.fixture
+    def settings(self):
+        return {}
+
+    @pytest.fixture
+    def healthy(self):
+        return FakeLink({"GET /": Reply(status=200)})
+
+    @pytest.fixture
+    def unhealthy(self):
+        return FakeLink()
+
+    @pytest.fixture
+    def wrong_settings(self):
+        return [{"path": "/"}]
+
+
+class Untitled(Ping):
+    title = ""
+
+
+class ClosesOnce(Ping):
+    is_closed = False
+
+    async def close(self):
+        if self.is_closed:
+            raise RuntimeError("closed already")
+        self.is_closed = True
+
+
+def answering(accepts, **facts):
+    """Make a probe that says something else of some agents."""
+
+    class Broken(Ping):
+        async def check(self, link, settings, *, timeout):  # noqa: ASYNC109 - part of the contract
+            result = await super().check(link, settings, timeout=timeout)
+            return msgspec.structs.replace(result, **facts) if accepts(result) else result
+
+    return Broken
 
 
 class Hanging(Ping):
+    """It trusts the link to end in time."""
+
     async def check(self, link, settings, *, timeout):  # noqa: ASYNC109 - part of the contract
-        return await super().check(link, settings, timeout=3600.0)
+        if settings:
+            return await super().check(link, settings, timeout=timeout)
+        try:
+            reply = await link.http("GET", "/", timeout=timeout)
+        except AgentPodError as error:
+            return ProbeResult(alive=False, ready=False, reason=error.reason)
+        return ProbeResult(alive=True, ready=reply.status == 200, reason="Answering")
+
+
+class Overtime(Ping):
+    """It takes as much time as it likes."""
+
+    async def check(self, link, settings, *, timeout):  # noqa: ASYNC109 - part of the contract
+        return await super().check(link, settings, timeout=max(timeout, 5.0))
+
+
+class Distracted(Ping):
+    """It remembers one agent at a time."""
+
+    async def check(self, link, settings, *, timeout):  # noqa: ASYNC109 - part of the contract
+        self.link = link
+        await asyncio.sleep(0)
+        return await super().check(self.link, settings, timeout=timeout)
 
 
 class Swallowing(Ping):
@@ -50,49 +126,38 @@ class Swallowing(Ping):
             return ProbeResult(alive=False, ready=False, reason="Timeout")
 
 
-class Optimistic(Ping):
+class TakesAnything(Ping):
     async def check(self, link, settings, *, timeout):  # noqa: ASYNC109 - part of the contract
-        return ProbeResult(alive=True, ready=True, reason="all is well")
+        return await super().check(link, {}, timeout=timeout)
 
 
-class Contract(HealthProbeContract):
-    """The contract as a probe's tests run it; its name keeps it from being collected."""
+class NamesNoPlace(Ping):
+    async def check(self, link, settings, *, timeout):  # noqa: ASYNC109 - part of the contract
+        if settings:
+            raise ConfigError([])
+        return await super().check(link, settings, timeout=timeout)
 
 
-@pytest.mark.parametrize(
-    ("probe", "test", "arguments", "failure"),
-    [
-        (Raising(), "test_unreachable_agent_is_not_alive", [{}], AgentPodError),
-        (Optimistic(), "test_unreachable_agent_is_not_alive", [{}], AssertionError),
-        (Optimistic(), "test_unhealthy_agent_is_not_ready", [{}, FakeLink()], AssertionError),
-        (Optimistic(), "test_healthy_agent_is_alive_and_ready", [{}, FakeLink()], AssertionError),
-        (Hanging(), "test_slow_agent_never_hangs_the_probe", [{}, "stuck"], TimeoutError),
-        (Optimistic(), "test_checks_do_not_disturb_one_another", [{}, FakeLink()], AssertionError),
-        (Swallowing(), "test_cancelled_check_ends", [{}], pytest.fail.Exception),
-    ],
-)
-async def test_contract_has_teeth(probe, test, arguments, failure):
-    """A broken probe fails the test that is about what is broken."""
-    with pytest.raises(failure):
-        await getattr(Contract(), test)(probe, *arguments)
-
-
-async def test_good_probe_passes():
-    """What the broken ones were made from has nothing wrong with it."""
-    contract, probe = Contract(), Ping()
-    await contract.test_unreachable_agent_is_not_alive(probe, {})
-    await contract.test_unhealthy_agent_is_not_ready(probe, {}, FakeLink())
-    await contract.test_slow_agent_never_hangs_the_probe(probe, {}, "stuck")
-    await contract.test_cancelled_check_ends(probe, {})
-
-
-@pytest.mark.parametrize("examples", [[], [{}]])
-async def test_contract_wants_wrong_settings_refused(examples):
-    """No example is no pass, and an example that is accepted is none either."""
-
-    class Request:
-        def getfixturevalue(self, name):
-            return examples
-
-    with pytest.raises((AssertionError, pytest.fail.Exception)):
-        await Contract().test_wrong_settings_are_refused(Optimistic(), Request())
+class TestTeeth(Teeth):
+    contract = TestPing
+    broken: ClassVar = {
+        "test_contract_is_intact": Broken(changes={"test_cancelled_check_ends": lambda self: None}),
+        "test_no_part_is_hidden": [
+            Broken(changes={"takes_settings": False}),
+            Broken(changes={"is_installed": False}),
+        ],
+        "test_name_is_a_slug": Untitled,
+        "test_is_offered_by_an_installed_plugin": Broken(changes={"offers": ()}),
+        "test_closing_is_idempotent": ClosesOnce,
+        "test_healthy_agent_is_alive_and_ready": [
+            answering(lambda seen: seen.ready, reason="all is well"),
+            answering(lambda seen: seen.ready, alive=False),
+            answering(lambda seen: seen.ready, seconds=-1.0),
+        ],
+        "test_unhealthy_agent_is_not_ready": answering(lambda seen: seen.alive, ready=True),
+        "test_unreachable_agent_is_not_alive": answering(lambda seen: seen.reason == "Unreachable", alive=True),
+        "test_slow_agent_never_hangs_the_probe": [Hanging, Overtime],
+        "test_checks_do_not_disturb_one_another": Distracted,
+        "test_cancelled_check_ends": Swallowing,
+        "test_wrong_settings_are_refused": [TakesAnything, NamesNoPlace],
+    }

@@ -1,25 +1,70 @@
-"""Every fact of the runtime contract bites: for each there is a broken runtime that it finds."""
+"""The runtime in memory passes the contract, and each test about objects finds one that is broken in its way."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any
+from typing import ClassVar
 
 import msgspec
 import pytest
 
-from agentpod_core.errors import AgentPodError, ConflictError, NotFoundError, PermanentError
+from agentpod_core import ImageRecipe
+from agentpod_core.errors import AgentPodError, NotFoundError, TemporaryError
+from agentpod_core.host import Host
 from agentpod_core.plugpoints.link import ExecResult
-from agentpod_core.testing import FakeRuntime, RuntimeContract, Stage, runtime_life, runtime_stage
+from agentpod_core.testing import FakeHands, FakeRuntime, RuntimeContract, runtime_life, runtime_stage
+from agentpod_core.testing.fake_engine import FakeVolume
+from agentpod_core.testing.runtime_life import LifeFacts
+from agentpod_core.testing.teeth import Broken, Teeth, facts_of
 from agentpod_core.values import actions
-from agentpod_core.values.world import Container, ContainerState, EngineEvent, Limits, Protection, Usage, World
 
-Kind = type[FakeRuntime]
+replace = msgspec.structs.replace
 
 
-def applying(change: Callable[..., Any]) -> Kind:
+class TestFakeRuntime(RuntimeContract):
+    kind = FakeRuntime
+    offers: ClassVar = (FakeRuntime,)
+
+    @pytest.fixture
+    def host(self):
+        return Host(builtins=[one() for one in self.offers], entry_points=())
+
+    @pytest.fixture
+    def runtime(self, monkeypatch):
+        for module in (runtime_stage, runtime_life):
+            monkeypatch.setattr(module, "PATIENCE", 2.0)
+        monkeypatch.setattr(runtime_life, "COMMAND_SECONDS", 0.02)
+        return self.kind("fakefake")
+
+    @pytest.fixture
+    def instance(self):
+        return "fakefake"
+
+    @pytest.fixture
+    def image(self):
+        return "fake:1"
+
+    @pytest.fixture
+    def subnet(self):
+        return "10.219.0.0/26"
+
+    @pytest.fixture
+    def foreign(self, runtime):
+        return FakeHands(runtime.engine)
+
+    @pytest.fixture
+    def outage(self, runtime):
+        return FakeHands(runtime.engine)
+
+    @pytest.fixture
+    def kill(self, runtime):
+        return FakeHands(runtime.engine).kill
+
+    @pytest.fixture
+    def recipe(self):
+        return ImageRecipe(image="built:1")
+
+
+def applying(change):
     """Make a runtime whose ``apply`` is that: it is given the runtime, the action, the material and the real apply."""
 
     class Broken(FakeRuntime):
@@ -32,8 +77,8 @@ def applying(change: Callable[..., Any]) -> Kind:
     return Broken
 
 
-def answering(method: str, answer: Callable[..., Any]) -> Kind:
-    """Make a runtime one of whose methods changes its answer, or raises something else."""
+def answering(method, answer):
+    """Make a runtime one of whose methods changes its answer."""
 
     async def broken(self, *args, **kwargs):
         return answer(self, await getattr(FakeRuntime, method)(self, *args, **kwargs))
@@ -41,271 +86,161 @@ def answering(method: str, answer: Callable[..., Any]) -> Kind:
     return type("Broken", (FakeRuntime,), {method: broken})
 
 
-def seeing(**facts: Any) -> Kind:
-    """Make a runtime that shows something else of every container."""
-    return answering("inspect", lambda _, seen: msgspec.structs.replace(seen, **facts) if seen else None)
-
-
-def ignoring(*kinds: type) -> Kind:
-    """Make a runtime that does nothing for some actions."""
+def forgiving(reason, *kinds):
+    """Make a runtime that takes one kind of refusal for done."""
 
     async def change(_runtime, action, _material, real):
-        if not isinstance(action, kinds):
-            await real()
-
-    return applying(change)
-
-
-def forgiving(*errors: type[AgentPodError]) -> Kind:
-    """Make a runtime that takes a refusal for done."""
-
-    async def change(_runtime, _action, _material, real):
         try:
             await real()
-        except errors:
-            return
+        except AgentPodError as error:
+            if error.reason != reason or not isinstance(action, kinds or object):
+                raise
 
     return applying(change)
 
 
-def strict(kind: type) -> Kind:
-    """Make a runtime for which what is absent already is an error."""
+def strict(kind):
+    """Make a runtime for which it is an error to remove what is absent already."""
 
     async def change(runtime, action, _material, real):
-        gone = getattr(action, "container", None) or getattr(action, "name", None)
-        there = (*runtime.engine.containers, *runtime.engine.volumes, *runtime.engine.networks)
-        if isinstance(action, kind) and gone not in there:
-            raise NotFoundError("ContainerNotFound", container=gone)
+        there = (*runtime.engine.volumes, *runtime.engine.networks)
+        if isinstance(action, kind) and action.name not in there:
+            raise NotFoundError("ContainerNotFound", container=action.name)
         await real()
 
     return applying(change)
 
 
-def writing(**facts: Any) -> Kind:
+def writing(**facts):
     """Make a runtime that writes files otherwise than it was asked."""
 
     async def change(_runtime, action, _material, real):
         if isinstance(action, actions.WriteFiles):
-            action = msgspec.structs.replace(
-                action, files=tuple(msgspec.structs.replace(file, **facts) for file in action.files)
-            )
+            action = replace(action, files=tuple(replace(file, **facts) for file in action.files))
         await real(action)
 
     return applying(change)
 
 
-async def _restart_on_update(runtime, action, _material, real):
-    await real()
-    if isinstance(action, actions.UpdateLimits):
-        found = runtime.engine.containers[action.container]
-        found.end_wanted = True
-        runtime.engine.end(found, 0)
-        runtime.engine.begin(found)
+class Untitled(FakeRuntime):
+    title = ""
 
 
-async def _root_owns_volumes(runtime, action, _material, real):
-    await real()
-    if isinstance(action, actions.StartContainer):
-        runtime.engine.put = lambda *_: None
-        runtime.engine.look = lambda *_: None
+class ClosesOnce(FakeRuntime):
+    async def close(self):
+        if self.engine is None:
+            raise RuntimeError("closed already")
+        self.engine = None
 
 
-async def _empty_secret(_runtime, _action, material, real):
-    await real(given=dict.fromkeys(material, "") or {runtime_stage.SECRET: ""})
+class ShyOfEmptyEngines(FakeRuntime):
+    """It takes an engine without containers for a mistake."""
+
+    async def inspect(self, name):
+        if not self.engine.containers and not self.engine.applied:
+            raise NotFoundError("ContainerNotFound", container=name)
+        return await super().inspect(name)
 
 
-async def _clamp(runtime, action, _material, real):
-    await real()
-    if isinstance(action, actions.CreateContainer):
-        found = runtime.engine.containers[action.name]
-        found.limits = msgspec.structs.replace(found.limits, cpus=min(found.limits.cpus or 0, 2000))
-
-
-async def _volumes_go_too(runtime, action, _material, real):
-    await real()
-    if isinstance(action, actions.RemoveContainer):
-        for volume in runtime.engine.volumes.values():
-            volume.files.clear()
-
-
-async def _takes_anything(runtime, action, _material, real):
-    name = getattr(action, "container", None) or getattr(action, "name", "")
-    if isinstance(action, actions.RemoveContainer):
-        runtime.engine.containers.pop(name, None)
-    await real()
-
-
-class _Deaf(FakeRuntime):
-    """Its watch ends with the connection."""
-
-    async def watch(self):
-        async for event in FakeRuntime.watch(self):
-            if event.kind == "resync" and self.engine.watchers and getattr(self, "heard", False):
-                msg = "connection lost"
-                raise OSError(msg)
-            self.heard = True
-            yield event
-
-
-class _Nameless(FakeRuntime):
-    """Its events name nobody."""
-
-    async def watch(self):
-        async for event in FakeRuntime.watch(self):
-            yield EngineEvent(kind=event.kind, at=event.at)
-
-
-class _Unlined(FakeRuntime):
-    """Its output comes in one piece."""
-
-    async def logs(self, container, *, tail=None, follow=False, since=None):
-        yield b"\n".join([line async for line in FakeRuntime.logs(self, container, tail=tail, since=since)])
-
-
-class _Tireless(FakeRuntime):
-    """Its commands have no end."""
+class RootOwnsFolders(FakeRuntime):
+    """The agent may not write into directories that were made for files."""
 
     async def exec(self, container, argv, *, timeout, limit):  # noqa: ASYNC109 - part of the contract
-        return await FakeRuntime.exec(self, container, argv, timeout=3600, limit=limit)
+        if argv[0] == "touch" and argv[1].count("/") > 2:
+            return ExecResult(code=1, stderr=b"Permission denied")
+        return await super().exec(container, argv, timeout=timeout, limit=limit)
 
 
-class _Guessing(FakeRuntime):
-    """It answers for an engine that is away."""
-
-    async def observe(self):
-        return World() if not self.engine.reachable else await FakeRuntime.observe(self)
+async def empty_secret(_runtime, _action, material, real):
+    """Write nothing in place of a secret that is missing."""
+    await real(given={runtime_stage.SECRET: ""} | material)
 
 
-class _Boundless(FakeRuntime):
+async def environment_without_secrets(runtime, action, _material, real):
+    """Leave the secret out of the environment."""
+    await real()
+    if isinstance(action, actions.CreateContainer):
+        runtime.engine.containers[action.name].env.pop("TOKEN", None)
+
+
+async def removes_any_volume(runtime, action, _material, real):
+    """Remove a volume whoever owns it."""
+    if isinstance(action, actions.RemoveVolume) and not runtime.engine.volumes.get(action.name, EMPTY).labels:
+        runtime.engine.volumes.pop(action.name, None)
+    await real()
+
+
+async def adopts_volumes(runtime, action, _material, real):
+    """Take a volume of nobody for ours."""
+    if isinstance(action, actions.CreateVolume):
+        there = runtime.engine.volumes.get(action.name)
+        if there is not None and not there.labels:
+            there.labels = dict(action.labels)
+    await real()
+
+
+class Boundless(FakeRuntime):
     """It reads whatever it is told to."""
 
     async def read(self, container, path, *, limit):
-        return await FakeRuntime.read(self, container, path, limit=limit * 1000)
+        return await super().read(container, path, limit=limit * 1000)
 
 
-def _runs_anywhere(self, container, argv, *, timeout, limit):
-    del self, container, argv, timeout, limit
+class HopesForImages(FakeRuntime):
+    """It thinks that an image that nobody has may come one day."""
 
-    async def result():
-        return ExecResult(code=0)
-
-    return result()
-
-
-BROKEN: dict[str, list[Kind]] = {
-    "created_objects_are_observed": [
-        answering("observe", lambda _, world: msgspec.structs.replace(world, volumes=())),
-        answering("observe", lambda _, world: msgspec.structs.replace(world, containers=())),
-    ],
-    "a_started_container_is_inspected_deeply": [
-        seeing(address=None),
-        seeing(limits=Limits()),
-        seeing(deep=False),
-        ignoring(actions.StartContainer),
-    ],
-    "what_is_absent_is_none": [
-        answering("inspect", lambda _, seen: seen or Container(id="", name="", state=ContainerState.DEAD))
-    ],
-    "networks_are_idempotent": [
-        forgiving(ConflictError),
-        ignoring(actions.RemoveNetwork),
-        strict(actions.RemoveNetwork),
-    ],
-    "volumes_are_idempotent": [forgiving(ConflictError), ignoring(actions.RemoveVolume), strict(actions.RemoveVolume)],
-    "containers_are_idempotent": [forgiving(ConflictError)],
-    "starting_and_stopping_are_idempotent": [
-        strict(actions.StopContainer),
-        strict(actions.RemoveContainer),
-        ignoring(actions.StopContainer),
-        forgiving(NotFoundError),
-    ],
-    "files_are_in_place_before_the_start": [
-        ignoring(actions.WriteFiles),
-        writing(mode=0o777),
-        applying(_empty_secret),
-    ],
-    "the_agent_owns_its_volumes": [answering("exec", lambda _, result: msgspec.structs.replace(result, code=1))],
-    "seeds_are_written_once": [writing(once=False), writing(once=True)],
-    "files_outside_volumes_are_refused": [forgiving(PermanentError)],
-    "a_missing_secret_is_refused": [applying(_empty_secret)],
-    "secrets_reach_the_environment": [applying(_empty_secret)],
-    "foreign_objects_are_neither_seen_nor_touched": [applying(_takes_anything)],
-    "a_foreign_name_is_a_conflict": [forgiving(ConflictError)],
-    "a_taken_subnet_is_a_conflict": [forgiving(ConflictError)],
-    "a_taken_address_is_a_conflict": [forgiving(ConflictError)],
-    "data_address_and_name_survive": [applying(_volumes_go_too), seeing(address="10.219.0.11")],
-    "limits_change_in_place": [ignoring(actions.UpdateLimits), applying(_restart_on_update)],
-    "more_processors_than_there_are": [applying(_clamp)],
-    "events_name_the_pod": [_Nameless],
-    "the_watch_survives_an_outage": [_Deaf],
-    "an_unreachable_engine_is_temporary": [_Guessing],
-    "logs_are_lines": [_Unlined],
-    "commands_give_their_code_and_output": [
-        answering("exec", lambda _, result: msgspec.structs.replace(result, code=0)),
-        answering("exec", lambda _, result: msgspec.structs.replace(result, stderr=b"")),
-    ],
-    "commands_end_in_time": [_Tireless],
-    "commands_need_a_running_container": [type("Broken", (FakeRuntime,), {"exec": _runs_anywhere})],
-    "files_are_read": [_Boundless, answering("read", lambda _, content: content or b"")],
-    "usage_is_measured_while_it_runs": [
-        answering("stats", lambda _, usage: usage or Usage(cpu=0, memory=0)),
-        answering("stats", lambda _, usage: usage and msgspec.structs.replace(usage, limit=None)),
-    ],
-    "a_missing_image_is_permanent": [forgiving(PermanentError), answering("has_image", lambda _, found: not found)],
-    "the_engine_restarts_by_policy_only": [seeing(restarts=0), ignoring(actions.UpdateLimits)],
-    "protecting_the_host_is_no_failure": [
-        answering("observe", lambda _, world: msgspec.structs.replace(world, protection=Protection(active=None)))
-    ],
-}
+    async def apply(self, action, material):
+        try:
+            await super().apply(action, material)
+        except AgentPodError as error:
+            if isinstance(action, actions.ObtainImage):
+                raise TemporaryError(error.reason, **error.params) from None
+            raise
 
 
-def test_every_fact_has_a_broken_runtime():
-    """No fact of the contract is without a runtime that it must find broken."""
-    facts = {name.removeprefix("test_") for name in dir(RuntimeContract) if name.startswith("test_")}
-    assert facts - {"contract_is_intact"} == set(BROKEN)
+EMPTY = FakeVolume({"somebody": "else"})
 
 
-@pytest.mark.parametrize(("fact", "kind"), [(fact, kind) for fact, kinds in BROKEN.items() for kind in kinds])
-async def test_a_broken_runtime_is_found(fact, kind, monkeypatch):
-    """The fact fails for the runtime that breaks it, and holds for the one that does not."""
-    monkeypatch.setattr(runtime_stage, "PATIENCE", 1.0)
-    monkeypatch.setattr(runtime_life, "PATIENCE", 1.0)
-    with pytest.raises((AssertionError, pytest.fail.Exception, AgentPodError, TimeoutError, OSError, ValueError)):
-        await _check(fact, kind("fakefake"))
-    await _check(fact, FakeRuntime("fakefake"))
-
-
-async def _check(fact: str, runtime: FakeRuntime) -> None:
-    contract = RuntimeContract()
-    test = getattr(contract, f"test_{fact}")
-    engine = runtime.engine
-    stage = Stage(runtime=runtime, instance="fakefake", image="fake:1", subnet="10.219.0.0/26", pod_id="0192-aaaa")
-
-    async def add(kind, name, *, subnet=""):
-        if kind == "container":
-            engine.add_foreign_container(name)
-        elif kind == "volume":
-            engine.add_foreign_volume(name)
-        else:
-            engine.add_foreign_network(name, subnet)
-
-    async def exists(kind, name):
-        return name in {"container": engine.containers, "volume": engine.volumes, "network": engine.networks}[kind]
-
-    async def begin():
-        engine.reachable = False
-
-    async def end():
-        engine.reachable = True
-
-    async def kill(name):
-        engine.kill(name)
-
-    given = {
-        "stage": stage,
-        "runtime": runtime,
-        "foreign": SimpleNamespace(add=add, exists=exists),
-        "outage": SimpleNamespace(begin=begin, end=end),
-        "kill": kill,
+class TestTeeth(Teeth):
+    contract = TestFakeRuntime
+    broken: ClassVar = {
+        "test_contract_is_intact": Broken(changes={"test_files_are_read": lambda self, stage: None}),
+        "test_no_part_is_hidden": [
+            Broken(changes={"can_be_unreachable": False}),
+            Broken(changes={"builds_images": False}),
+            Broken(changes={"is_installed": False}),
+        ],
+        "test_name_is_a_slug": Untitled,
+        "test_is_offered_by_an_installed_plugin": Broken(changes={"offers": ()}),
+        "test_closing_is_idempotent": ClosesOnce,
+        "test_created_objects_are_observed": answering(
+            "observe", lambda _, world: replace(world, volumes=tuple(replace(one, labels={}) for one in world.volumes))
+        ),
+        "test_a_started_container_is_inspected_deeply": answering(
+            "inspect", lambda _, seen: seen and replace(seen, deep=False)
+        ),
+        "test_what_is_absent_is_none": ShyOfEmptyEngines,
+        "test_networks_are_idempotent": strict(actions.RemoveNetwork),
+        "test_volumes_are_idempotent": strict(actions.RemoveVolume),
+        "test_containers_are_idempotent": forgiving("ObjectDiffers", actions.CreateContainer),
+        "test_files_are_in_place_before_the_start": writing(mode=0o777),
+        "test_the_agent_owns_its_volumes": RootOwnsFolders,
+        "test_seeds_are_written_once": writing(once=False),
+        "test_files_outside_volumes_are_refused": forgiving("FileOutsideVolumes"),
+        "test_a_missing_secret_is_refused": applying(empty_secret),
+        "test_secrets_reach_the_environment": applying(environment_without_secrets),
+        "test_foreign_objects_are_neither_seen_nor_touched": applying(removes_any_volume),
+        "test_a_foreign_name_is_a_conflict": applying(adopts_volumes),
+        "test_a_taken_subnet_is_a_conflict": forgiving("SubnetTaken"),
+        "test_a_taken_address_is_a_conflict": forgiving("AddressTaken"),
+        "test_files_are_read": Boundless,
+        "test_a_missing_image_is_permanent": HopesForImages,
+        "test_a_recipe_makes_an_image": answering(
+            "images", lambda _, images: [one for one in images if one != "built:1"]
+        ),
     }
-    await test(**{name: given[name] for name in inspect.signature(test).parameters})
+
+    @classmethod
+    def facts(cls):
+        """Leave the facts about life to ``test_runtime_life_contract``."""
+        return facts_of(cls.contract) - {name for name in vars(LifeFacts) if name.startswith("test_")}

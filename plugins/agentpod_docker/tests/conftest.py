@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -21,9 +22,12 @@ import pytest
 
 from agentpod_core import HostContext
 from agentpod_docker import DockerRuntime, DockerSettings
+from agentpod_docker.base_images import base_tag
 from agentpod_docker.sweep import sweep
 
 SOCKET = "/var/run/docker.sock"
+# Found now: some tests take the search path away.
+DOCKER = shutil.which("docker") or "docker"
 IMAGE = "agentpod-test-busybox:1"
 APPLETS = (
     "sh",
@@ -42,6 +46,11 @@ APPLETS = (
     "env",
     "dd",
 )
+BASE_PACKAGES = ("agentpod-test-nothing", "ca-certificates")
+BASE_SCRIPTS = {
+    "groupadd": 'echo "$3:x:$2:" >> /etc/group',
+    "useradd": 'echo "${9}:x:$2:$4::$7:/bin/sh" >> /etc/passwd; mkdir -p "$7"; chown "$2:$4" "$7"',
+}
 _SUBNETS = itertools.count(secrets.randbelow(200) * 4)
 
 
@@ -111,7 +120,7 @@ class DockerHands:
 
     def docker(self, *argv: str) -> str:
         """Run the engine's client."""
-        return subprocess.run(["docker", *argv], check=True, capture_output=True, text=True).stdout
+        return subprocess.run([DOCKER, *argv], check=True, capture_output=True, text=True).stdout
 
     async def add(self, kind, name, *, subnet=""):
         label = f"--label=agentpod.instance={self._owner}"
@@ -134,7 +143,7 @@ class DockerHands:
 @pytest.fixture(scope="session")
 def docker_image():
     """A tiny image of static busybox."""
-    if subprocess.run(["docker", "image", "inspect", IMAGE], check=False, capture_output=True).returncode == 0:
+    if subprocess.run([DOCKER, "image", "inspect", IMAGE], check=False, capture_output=True).returncode == 0:
         return IMAGE
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["apt-get", "download", "busybox-static"], check=True, cwd=folder, capture_output=True)
@@ -153,8 +162,46 @@ def docker_image():
         owned = tarfile.TarInfo("plain")
         owned.type, owned.mode, owned.uid, owned.gid = tarfile.DIRTYPE, 0o750, 1000, 1000
         archive.addfile(owned)
-    subprocess.run(["docker", "import", "-", IMAGE], check=True, input=buffer.getvalue(), capture_output=True)
+    subprocess.run([DOCKER, "import", "-", IMAGE], check=True, input=buffer.getvalue(), capture_output=True)
     return IMAGE
+
+
+@pytest.fixture(scope="module")
+def docker_base(docker_image):
+    """A base that needs no mirror: the tiny image with what a build calls, under the tag of made-up packages."""
+    tag = base_tag(BASE_PACKAGES)
+    buffer = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=buffer, mode="w") as archive:
+        hands = DockerHands("")
+        container = hands.docker("create", docker_image, "true").strip()
+        hands.docker("cp", f"{container}:/bin/busybox", f"{folder}/busybox")
+        hands.docker("rm", container)
+        archive.add(f"{folder}/busybox", "bin/busybox")
+        for applet in ("sh", "cat", "mkdir", "chown", "chmod", "id", "stat", "ls", "env", "test"):
+            link = tarfile.TarInfo(f"bin/{applet}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            archive.addfile(link)
+        for name, script in BASE_SCRIPTS.items():
+            _add(archive, f"bin/{name}", f"#!/bin/sh\nset -eu\n{script}\n", 0o755)
+        _add(archive, "etc/passwd", "root:x:0:0::/:/bin/sh\n", 0o644)
+        _add(archive, "etc/group", "root:x:0:\n", 0o644)
+    subprocess.run([DOCKER, "import", "-", tag], check=True, input=buffer.getvalue(), capture_output=True)
+    yield tag
+    hands.docker("rmi", "-f", tag)
+
+
+@pytest.fixture
+def docker_tag():
+    """A tag of this test alone, removed after it."""
+    name = f"agentpod-test-built:{secrets.token_hex(4)}"
+    yield name
+    subprocess.run([DOCKER, "rmi", "-f", name], check=False, capture_output=True)
+
+
+def _add(archive: tarfile.TarFile, name: str, text: str, mode: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = len(text), mode
+    archive.addfile(info, io.BytesIO(text.encode()))
 
 
 def _sweep_all(*instances: str) -> None:

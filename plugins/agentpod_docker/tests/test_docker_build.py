@@ -10,7 +10,6 @@ import secrets
 import shutil
 import subprocess
 import tarfile
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -18,19 +17,11 @@ import pytest
 
 from agentpod_core import ImageRecipe, PermanentError
 from agentpod_docker import base_images
-from agentpod_docker.base_images import base_tag
 
 pytestmark = pytest.mark.docker
 
 # Found now: tests below take the search path away.
 DOCKER = shutil.which("docker") or "docker"
-
-PACKAGES = ("agentpod-test-nothing", "ca-certificates")
-SCRIPTS = {
-    "groupadd": 'echo "$3:x:$2:" >> /etc/group',
-    "useradd": 'echo "${9}:x:$2:$4::$7:/bin/sh" >> /etc/passwd; mkdir -p "$7"; chown "$2:$4" "$7"',
-}
-
 
 # Stands in for Node running npm: writes down how it was called.
 NODE = """#!/bin/sh
@@ -40,35 +31,16 @@ echo $1 $2 $4 $5 $6 $7 $8 $9 ${10} > $3/node_modules/asked
 """
 
 
-@pytest.fixture(scope="module")
-def base(docker_image):
-    """A base that needs no mirror: the tiny image with what a build calls, under the tag of made-up packages."""
-    tag = base_tag(PACKAGES)
-    buffer = io.BytesIO()
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=buffer, mode="w") as archive:
-        container = _docker("create", docker_image, "true")
-        _docker("cp", f"{container}:/bin/busybox", f"{folder}/busybox")
-        _docker("rm", container)
-        archive.add(f"{folder}/busybox", "bin/busybox")
-        for applet in ("sh", "cat", "mkdir", "chown", "chmod", "id", "stat", "ls", "env", "test"):
-            link = tarfile.TarInfo(f"bin/{applet}")
-            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-            archive.addfile(link)
-        for name, script in SCRIPTS.items():
-            _add(archive, f"bin/{name}", f"#!/bin/sh\nset -eu\n{script}\n", 0o755)
-        _add(archive, "etc/passwd", "root:x:0:0::/:/bin/sh\n", 0o644)
-        _add(archive, "etc/group", "root:x:0:\n", 0o644)
-    subprocess.run([DOCKER, "import", "-", tag], check=True, input=buffer.getvalue(), capture_output=True)
-    yield tag
-    _docker("rmi", "-f", tag)
+@pytest.fixture
+def base(docker_base):
+    """The base that needs no mirror."""
+    return docker_base
 
 
 @pytest.fixture
-def tag():
-    """A tag of this test alone, removed after it."""
-    name = f"agentpod-test-built:{secrets.token_hex(4)}"
-    yield name
-    subprocess.run([DOCKER, "rmi", "-f", name], check=False, capture_output=True)
+def tag(docker_tag):
+    """A tag of this test alone."""
+    return docker_tag
 
 
 async def test_a_recipe_is_built_once(docker_runtime, base, tag):
@@ -249,9 +221,3 @@ def _cached_wheel(folder: Path, version: str) -> Path:
 
 def _docker(*argv: str) -> str:
     return subprocess.run([DOCKER, *argv], check=True, capture_output=True, text=True).stdout.strip()
-
-
-def _add(archive: tarfile.TarFile, name: str, text: str, mode: int) -> None:
-    info = tarfile.TarInfo(name)
-    info.size, info.mode = len(text), mode
-    archive.addfile(info, io.BytesIO(text.encode()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agentpod_core import ImageRecipe
 from agentpod_core.testing import RuntimeContract
 
 
@@ -38,3 +39,7 @@ class TestDockerRuntime(RuntimeContract):
     @pytest.fixture
     def kill(self, docker_hands):
         return docker_hands.kill
+
+    @pytest.fixture
+    def recipe(self, docker_base, docker_tag):
+        return ImageRecipe(image=docker_tag, packages=("agentpod-test-nothing",), files={"/hello": "hello"})

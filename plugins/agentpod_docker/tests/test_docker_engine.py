@@ -210,3 +210,12 @@ async def test_a_sweep_takes_one_instance_only(stage, docker_hands):
     gone = await sweep("unix:///var/run/docker.sock", other.instance, with_volumes=True)
     assert gone == [other.volume]
     assert await docker_hands.exists("volume", name)
+
+
+async def test_what_is_no_pod_is_not_observed(stage, docker_hands, docker_image):
+    """A container of this instance that names no pod, such as a router's, is nobody's orphan, and is swept."""
+    await stage.start()
+    name = f"agentpod-{stage.instance}-carrier"
+    docker_hands.docker("create", f"--label=agentpod.instance={stage.instance}", "--name", name, docker_image, "x")
+    assert [one.name for one in (await stage.runtime.observe()).containers] == [stage.container]
+    assert name in await sweep("unix:///var/run/docker.sock", stage.instance, with_volumes=False)

@@ -39,6 +39,11 @@ class TestEchoAdapter(AgentAdapterContract):
         )
         return [EchoConfig(), full]
 
+    @pytest.fixture
+    def agent(self):
+        replies = {"GET /healthz": Reply(status=200, body=HEALTH), "GET /usage": Reply(status=200, body=USAGE)}
+        return FakeLink(replies)
+
 
 def render(config):
     """Render a workload for the sample pod."""

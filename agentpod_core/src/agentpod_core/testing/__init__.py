@@ -1,12 +1,25 @@
-"""The contract kit: what an implementation of a plug point must pass, and fakes that do."""
+"""The contract kit: what an implementation of a plug point must pass, and fakes that do.
+
+A contract is a class of tests. Whoever implements the plug point subclasses it in a test module and
+defines its fixtures; one that is forgotten is an error that says what it has to return. Each contract's
+docstring holds a whole example, and two rules hold for all of them:
+
+- Parts that not every implementation has are declared by flags, class attributes such as
+  ``serves_traffic``. False skips the tests of a part and says what is not covered, True insists on them,
+  and None, where that is the default, goes by what shows. A part that shows and was declared False fails.
+- A test is never replaced or removed. One that cannot be passed is overridden with
+  ``@pytest.mark.xfail(reason=…)``.
+"""
 
 from __future__ import annotations
 
 from agentpod_core.testing.agents import AgentAdapterContract, sample_pod
 from agentpod_core.testing.fake_clock import FakeClock
 from agentpod_core.testing.fake_engine import FakeEngine
+from agentpod_core.testing.fake_hands import FakeHands
 from agentpod_core.testing.fake_link import Asked, FakeLink, FakeSocket, SocketScript
 from agentpod_core.testing.fake_notifier import FakeNotifier
+from agentpod_core.testing.fake_proxy import FakeProxy
 from agentpod_core.testing.fake_router import FakeRouter, RouteBoard
 from agentpod_core.testing.fake_runtime import FakeRuntime
 from agentpod_core.testing.intact import IntactContract
@@ -28,8 +41,10 @@ __all__ = [
     "Entrance",
     "FakeClock",
     "FakeEngine",
+    "FakeHands",
     "FakeLink",
     "FakeNotifier",
+    "FakeProxy",
     "FakeRouter",
     "FakeRuntime",
     "FakeSocket",

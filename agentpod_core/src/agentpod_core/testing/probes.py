@@ -1,28 +1,4 @@
-"""What every health probe must do. Subclass ``HealthProbeContract`` in a test module and define its fixtures.
-
-The whole of what an author writes::
-
-    class TestMyProbe(HealthProbeContract):
-        @pytest.fixture
-        def probe(self):
-            return MyProbe()
-
-        @pytest.fixture
-        def settings(self):
-            return {"path": "/healthz"}
-
-        @pytest.fixture
-        def healthy(self):
-            return FakeLink({"GET /healthz": Reply(status=200)})
-
-        @pytest.fixture
-        def unhealthy(self):
-            return FakeLink({"GET /healthz": Reply(status=503)})
-
-        @pytest.fixture
-        def wrong_settings(self):
-            return [{"pth": "/healthz"}]
-"""
+"""What every health probe must do. Subclass ``HealthProbeContract`` in a test module and define its fixtures."""
 
 from __future__ import annotations
 
@@ -33,65 +9,88 @@ from typing import Any, ClassVar
 import pytest
 
 from agentpod_core.errors import ConfigError
-from agentpod_core.host import Host
 from agentpod_core.plugpoints.link import Link
 from agentpod_core.plugpoints.probes import HealthProbe
 from agentpod_core.testing.fake_link import FakeLink
-from agentpod_core.testing.intact import IntactContract
-from agentpod_core.values.names import SLUG
+from agentpod_core.testing.offers import ImpureContract
+from agentpod_core.testing.parts import Part, needs, to_define
 
 TIMEOUT = 0.2
-GRACE = 2.0
-"""How much later than its timeout a check may come back, on a busy machine."""
 
 _REASON = re.compile(r"[A-Z][A-Za-z0-9]*")
 
 
-class HealthProbeContract(IntactContract):
+class HealthProbeContract(ImpureContract):
     """The facts that hold for every health probe.
 
-    ``takes_settings`` False is for a probe that has none to get wrong. ``is_installed`` False is
-    for a probe that no entry point offers.
+    Fixtures: ``probe`` (open), ``settings`` as a workload would give them, ``healthy`` and ``unhealthy``
+    (links to agents), ``wrong_settings`` (a list of settings that make no sense). Flags: ``takes_settings``
+    False for a probe that has none to get wrong, ``is_installed``. ``grace`` is how many seconds after
+    its timeout a check may come back on a busy machine. The whole of what an author writes::
+
+        class TestMyProbe(HealthProbeContract):
+            @pytest.fixture
+            def probe(self):
+                return MyProbe()
+
+            @pytest.fixture
+            def settings(self):
+                return {"path": "/healthz"}
+
+            @pytest.fixture
+            def healthy(self):
+                return FakeLink({"GET /healthz": Reply(status=200)})
+
+            @pytest.fixture
+            def unhealthy(self):
+                return FakeLink({"GET /healthz": Reply(status=503)})
+
+            @pytest.fixture
+            def wrong_settings(self):
+                return [{"pth": "/healthz"}]
     """
 
     takes_settings: ClassVar[bool] = True
-    is_installed: ClassVar[bool] = True
+    grace: ClassVar[float] = 2.0
 
-    @pytest.fixture
+    parts: ClassVar[tuple[Part, ...]] = (
+        Part(
+            flag="takes_settings",
+            uncovered="what it does with settings that make no sense",
+            fixtures=("wrong_settings",),
+            shown_by=lambda request: bool(request.getfixturevalue("settings")),
+        ),
+    )
+
+    @to_define
     def probe(self) -> HealthProbe:
         """The probe, open."""
-        return pytest.fail("the contract's subclass must define the fixture `probe`")
+        raise NotImplementedError
 
-    @pytest.fixture
+    @to_define
     def settings(self) -> dict[str, Any]:
-        """Settings as a workload would give them, for the agents below."""
-        return pytest.fail("the contract's subclass must define the fixture `settings`")
+        """Settings as a workload would give them, for the agents below; ``{}`` for a probe that needs none."""
+        raise NotImplementedError
 
-    @pytest.fixture
+    @to_define
     def healthy(self) -> Link:
         """A link to an agent that is well."""
-        return pytest.fail("the contract's subclass must define the fixture `healthy`")
+        raise NotImplementedError
 
-    @pytest.fixture
+    @to_define
     def unhealthy(self) -> Link:
         """A link to an agent that answers and is not ready."""
-        return pytest.fail("the contract's subclass must define the fixture `unhealthy`")
+        raise NotImplementedError
 
-    @pytest.fixture
+    @to_define
     def wrong_settings(self) -> list[dict[str, Any]]:
         """Settings that make no sense, at least one."""
-        return pytest.fail("the contract's subclass must define the fixture `wrong_settings`")
+        raise NotImplementedError
 
-    def test_name_is_a_slug(self, probe: HealthProbe) -> None:
-        """A workload names the probe by a slug, people by a title."""
-        assert SLUG.fullmatch(probe.name)
-        assert probe.title
-
-    def test_is_offered_by_an_installed_plugin(self, probe: HealthProbe) -> None:
-        """The host finds the probe by its entry point."""
-        if not self.is_installed:
-            pytest.skip("not installed by an entry point")
-        assert probe.name in Host().names("probe")
+    @pytest.fixture
+    def implementation(self, probe: HealthProbe) -> HealthProbe:
+        """What is under contract."""
+        return probe
 
     async def test_healthy_agent_is_alive_and_ready(
         self, probe: HealthProbe, settings: dict[str, Any], healthy: Link
@@ -122,7 +121,7 @@ class HealthProbeContract(IntactContract):
     ) -> None:
         """A check ends in time, also over a link that does not keep its own bounds."""
         link = FakeLink(silent=fault == "silent", stuck=fault == "stuck")
-        async with asyncio.timeout(TIMEOUT + GRACE):
+        async with asyncio.timeout(TIMEOUT + self.grace):
             result = await probe.check(link, settings, timeout=TIMEOUT)
         assert (result.alive, result.ready) == (False, False)
 
@@ -140,22 +139,15 @@ class HealthProbeContract(IntactContract):
         await asyncio.sleep(0)
         check.cancel()
         with pytest.raises(asyncio.CancelledError):
-            async with asyncio.timeout(GRACE):
+            async with asyncio.timeout(self.grace):
                 await check
 
-    async def test_wrong_settings_are_refused(self, probe: HealthProbe, request: pytest.FixtureRequest) -> None:
+    @needs("takes_settings")
+    async def test_wrong_settings_are_refused(self, probe: HealthProbe, wrong_settings: list[dict[str, Any]]) -> None:
         """Settings that make no sense are a ConfigError with the place of each problem."""
-        if not self.takes_settings:
-            pytest.skip("this probe takes no settings")
-        wrong: list[dict[str, Any]] = request.getfixturevalue("wrong_settings")
-        assert wrong, "`wrong_settings` must give at least one example"
-        for settings in wrong:
+        assert wrong_settings, "`wrong_settings` must give at least one example"
+        for settings in wrong_settings:
             with pytest.raises(ConfigError) as caught:
                 await probe.check(FakeLink(), settings, timeout=5.0)
             assert caught.value.problems
             assert all(problem.path.startswith("$") for problem in caught.value.problems)
-
-    async def test_closing_is_idempotent(self, probe: HealthProbe) -> None:
-        """A probe can be closed twice."""
-        await probe.close()
-        await probe.close()

@@ -6,100 +6,77 @@ import asyncio
 import ipaddress
 import time
 from collections.abc import Awaitable, Callable
+from typing import ClassVar
 
 import pytest
 
 from agentpod_core import Endpoint, Route, Router
+from agentpod_core.testing.offers import ImpureContract
+from agentpod_core.testing.parts import Part, needs, to_define
+from agentpod_core.testing.router_paths import FREE, REFUSED, TRICKS
 from agentpod_core.testing.wire import Answer, Backend, Entrance, WebSocket
 
 HOST = "one.contract.test"
-REFUSED = ("/api/v1/admin", "/v1")
-
-TRICKS = (
-    "/api/v1/admin",
-    "/api/v1/admin/",
-    "/api/v1/admin/rpc",
-    "/api/v1/admin?x=/",
-    "/v1",
-    "/v1/models",
-    # what proxies and agents read differently
-    "//api/v1/admin",
-    "/api//v1///admin",
-    "/./api/./v1/admin",
-    "/x/../api/v1/admin",
-    "/x/../../api/v1/admin",
-    "/x/%2e%2e/api/v1/admin",
-    "/%61pi/v1/admin",
-    "/api/v1/%61dmi%6E",
-    "/%2561pi/v1/admin",
-    "/API/v1/Admin",
-    "/api%2Fv1%2fadmin",
-    "/api%252Fv1/admin",
-    "/%2Fapi/v1/admin",
-    "/x/..%2Fapi/v1/admin",
-    "/api/x/..%2fv1/admin",
-    "/.%2Fapi/v1/admin",
-    "/api\\v1\\admin",
-    "/api%5Cv1/admin",
-    "/x\\..\\api/v1/admin",
-    "/%5c%2e%2e%5capi/v1/admin",
-    "/api;a=b/v1;c/admin",
-    "/api%3Bx/v1/admin",
-    "/api/v1/admin;x",
-    "/api/v1/admin%00",
-    "/api/v1/admin%20",
-    "/api/v1/admin%2Frpc",
-    "/api/v1/admin%3Fx",
-    "/#/../api/v1/admin",
-    "api/v1/admin",
-    "http://{host}/api/v1/admin",
-    "http://{host}//api/v1/admin",
-    "http://other.contract.test/api/v1/admin",
-)
-
-FREE = (
-    "/",
-    "/api/v1/administrators",
-    "/v1beta/models",
-    "/x/api/v1/admin",
-    "/files/a%20b%2Fc.txt",
-    "/100%25",
-    "/.well-known/x",
-    "/..x/",
-    "/?next=/api/v1/admin",
-)
 
 
-class RouterTraffic:
-    """The facts about requests, for a router that carries them in the test.
+@needs("serves_traffic")
+class RouterTraffic(ImpureContract):
+    """The facts about requests, for a router whose proxy runs in the test.
 
-    Set ``serves_traffic`` and define the fixtures ``router`` (open, nothing of ours set, and its
-    proxy running on this machine) and ``door``. Optional, each skipped where it is None:
-    ``secure_door`` and ``outside_door``, an address of this machine that is not loopback, so that
-    a client there is none either. ``hang_seconds`` is the time after which the router gives a
-    hung agent up, ``settles`` how long a change may take to be live.
+    Fixtures: ``door`` and ``outside_door`` (an ``Entrance`` each; the second at an address of this
+    machine that is not loopback, so that a client there is none either), ``secure_door`` where HTTPS is
+    served. Flags: ``serves_traffic``, which shows by those fixtures and by ``Router.daemon``, and
+    ``serves_https``. ``hang_seconds`` is the time after which the router gives a hung agent up,
+    ``settles`` how many seconds a change may take to be live. What an author adds to the fixtures of
+    ``RouterContract``::
+
+        class TestMyRouter(RouterContract):
+            serves_traffic = True
+            serves_https = True
+
+            @pytest.fixture
+            def door(self, proxy):
+                return Entrance(address="127.0.0.1", port=proxy.http)
+
+            @pytest.fixture
+            def secure_door(self, proxy):
+                return Entrance(address="127.0.0.1", port=proxy.https, tls=True)
+
+            @pytest.fixture
+            def outside_door(self, proxy):
+                address = own_address()  # from agentpod_core.testing.wire; None where there is no network
+                return Entrance(address=address, port=proxy.http) if address else None
     """
 
-    serves_traffic = False
-    hang_seconds = 1.0
-    settles = 15.0
+    serves_traffic: ClassVar[bool | None] = None
+    serves_https: ClassVar[bool | None] = None
+    hang_seconds: ClassVar[float] = 1.0
+    settles: ClassVar[float] = 15.0
 
-    @pytest.fixture
+    parts: ClassVar[tuple[Part, ...]] = (
+        Part(
+            flag="serves_traffic",
+            uncovered="what becomes of requests: hosts, refused paths, addresses told, open connections",
+            fixtures=("door", "outside_door"),
+            shown_by=lambda request: request.getfixturevalue("router").daemon() is not None,
+        ),
+        Part(flag="serves_https", uncovered="requests that come by HTTPS", fixtures=("secure_door",)),
+    )
+
+    @to_define
     def door(self) -> Entrance:
         """The plain HTTP way in, on loopback."""
-        if not self.serves_traffic:
-            pytest.skip("this router carries no requests")
-        return pytest.fail("the contract's subclass must define the fixture `door`")
+        raise NotImplementedError
 
-    @pytest.fixture
-    def secure_door(self) -> Entrance | None:
+    @to_define
+    def secure_door(self) -> Entrance:
         """The HTTPS way in."""
-        return None
+        raise NotImplementedError
 
-    @pytest.fixture
+    @to_define
     def outside_door(self) -> Entrance | None:
-        """The plain HTTP way in from an address that is not loopback."""
-        return None
+        """The plain HTTP way in from an address that is not loopback; None where this machine has no other."""
+        raise NotImplementedError
 
     async def test_a_request_reaches_its_target_and_only_it(self, router: Router, door: Entrance) -> None:
         """The host decides: each request goes to one backend, with the host that the client named."""
@@ -174,7 +151,7 @@ class RouterTraffic:
     ) -> None:
         """A forwarded address that a client sends is dropped, in every spelling; its own is told to the agent."""
         if outside_door is None:
-            pytest.skip("no address here but loopback")
+            pytest.skip("this machine has no address but loopback; not covered: what a client elsewhere can pretend")
         spellings = ("X-Forwarded-For", "X-Real-Ip", "X_Forwarded_For", "X.Forwarded.For")
         async with Backend("one") as one:
             await self._serve(router, door, _to(one, "one", attribute_loopback=attribute_loopback))
@@ -184,10 +161,9 @@ class RouterTraffic:
                 assert _forwarded(one) == [outside_door.address]
                 assert [name for name, value in one.asked[-1].headers.items() if claimed in value] == []
 
-    async def test_the_scheme_is_told(self, router: Router, door: Entrance, secure_door: Entrance | None) -> None:
+    @needs("serves_https")
+    async def test_the_scheme_is_told(self, router: Router, door: Entrance, secure_door: Entrance) -> None:
         """An agent learns whether its client came by HTTP or HTTPS, and no client can pretend."""
-        if secure_door is None:
-            pytest.skip("no HTTPS here")
         async with Backend("one") as one:
             await self._serve(router, door, _to(one, "one", attribute_loopback=True))
             await door.get(HOST, headers={"X-Forwarded-Proto": "https"})
@@ -196,12 +172,11 @@ class RouterTraffic:
             assert one.asked[-1].headers["x-forwarded-proto"] == "https"
             assert (await secure_door.get("unknown.contract.test")).status == 404
 
+    @needs("serves_https")
     async def test_a_refused_path_is_refused_over_https(
-        self, router: Router, door: Entrance, secure_door: Entrance | None
+        self, router: Router, door: Entrance, secure_door: Entrance
     ) -> None:
         """Both ways in know the same rules."""
-        if secure_door is None:
-            pytest.skip("no HTTPS here")
         async with Backend("one") as one:
             await self._serve(router, door, _to(one, "one", refuse=REFUSED))
             assert (await secure_door.get(HOST, "/api/v1/admin")).status in {403, 404}

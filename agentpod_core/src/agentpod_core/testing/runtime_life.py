@@ -10,6 +10,8 @@ import pytest
 
 from agentpod_core.errors import NotFoundError, TemporaryError
 from agentpod_core.plugpoints.runtimes import Runtime
+from agentpod_core.testing.offers import ImpureContract
+from agentpod_core.testing.parts import needs
 from agentpod_core.testing.runtime_hands import Outage
 from agentpod_core.testing.runtime_stage import PATIENCE, SCRIPT, Stage, first, until
 from agentpod_core.values.actions import (
@@ -22,11 +24,12 @@ from agentpod_core.values.actions import (
 from agentpod_core.values.resources import Resources
 from agentpod_core.values.world import ContainerState, EngineEvent, Limits
 
+COMMAND_SECONDS = 0.3
+"""How long a command may take that would take much longer."""
 
-class LifeFacts:
+
+class LifeFacts(ImpureContract):
     """Starts, ends, restarts, limits, commands, logs, events and outages."""
-
-    restarts_by_itself = True
 
     async def test_starting_and_stopping_are_idempotent(self, stage: Stage) -> None:
         """A second start or stop changes nothing; stopping or removing what is absent is fine."""
@@ -93,6 +96,7 @@ class LifeFacts:
             assert (stage.pod_id, "acme") == (event.pod_id, event.tenant)
             assert event.at is not None
 
+    @needs("can_be_unreachable")
     async def test_the_watch_survives_an_outage(self, stage: Stage, runtime: Runtime, outage: Outage) -> None:
         """After a lost connection the watch says ``resync`` and goes on."""
         await stage.create()
@@ -103,6 +107,7 @@ class LifeFacts:
             await stage.start()
             await until(events, lambda event: event.kind == "start" and event.pod_id == stage.pod_id)
 
+    @needs("can_be_unreachable")
     async def test_an_unreachable_engine_is_temporary(self, stage: Stage, outage: Outage) -> None:
         """Without an engine every call is ``EngineUnreachable``, and nothing looks absent."""
         await stage.create()
@@ -157,7 +162,7 @@ class LifeFacts:
         await stage.start()
         async with asyncio.timeout(PATIENCE):
             with pytest.raises(TemporaryError) as caught:
-                await stage.runtime.exec(stage.container, ("sleep", "300"), timeout=0.3, limit=100)
+                await stage.runtime.exec(stage.container, ("sleep", "300"), timeout=COMMAND_SECONDS, limit=100)
         assert caught.value.reason == "Timeout"
 
     async def test_commands_need_a_running_container(self, stage: Stage) -> None:
@@ -177,12 +182,11 @@ class LifeFacts:
         assert usage.limit == 64 * 1024 * 1024
         assert usage.cpu >= 0
 
+    @needs("restarts_by_itself")
     async def test_the_engine_restarts_by_policy_only(
         self, stage: Stage, kill: Callable[[str], Awaitable[None]]
     ) -> None:
         """A container that ends is started by the engine while its policy is on, and stays down while it is off."""
-        if not self.restarts_by_itself:
-            pytest.skip("this runtime's engine has no restart policy")
         before = await stage.start()
         await kill(stage.container)
         after = await stage.when(lambda seen: seen.started_at != before.started_at and seen.exit_code is None)

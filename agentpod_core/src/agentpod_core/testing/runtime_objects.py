@@ -9,6 +9,8 @@ import pytest
 
 from agentpod_core.errors import ConflictError, NotFoundError, PermanentError
 from agentpod_core.plugpoints.runtimes import Runtime
+from agentpod_core.testing.offers import ImpureContract
+from agentpod_core.testing.parts import needs
 from agentpod_core.testing.runtime_hands import Foreign
 from agentpod_core.testing.runtime_stage import SCRIPT, SECRET, SECRET_FILE, Stage, first
 from agentpod_core.values.actions import (
@@ -25,13 +27,14 @@ from agentpod_core.values.actions import (
     WriteFiles,
 )
 from agentpod_core.values.names import owner_labels
+from agentpod_core.values.recipes import ImageRecipe
 from agentpod_core.values.workload import File, Quote
 from agentpod_core.values.world import ContainerState, Limits
 
 MISSING_IMAGE = "agentpod-contract/missing:0"
 
 
-class ObjectFacts:
+class ObjectFacts(ImpureContract):
     """Networks, volumes, containers, files, and everything that is not ours."""
 
     async def test_created_objects_are_observed(self, stage: Stage) -> None:
@@ -238,3 +241,15 @@ class ObjectFacts:
             with pytest.raises(PermanentError) as caught:
                 await runtime.apply(action, {})
             assert (caught.value.reason, caught.value.params["image"]) == ("ImageNotFound", MISSING_IMAGE)
+
+    @needs("builds_images")
+    async def test_a_recipe_makes_an_image(self, runtime: Runtime, recipe: ImageRecipe) -> None:
+        """What was built is there and listed, progress is told in lines, and a second time is fine."""
+        lines: list[str] = []
+        assert not await runtime.has_image(recipe.image)
+        for _ in range(2):
+            await runtime.build(recipe, lines.append)
+            assert await runtime.has_image(recipe.image)
+            assert recipe.image in await runtime.images()
+        assert lines
+        assert [line for line in lines if "\n" in line] == []

@@ -1,79 +1,126 @@
-"""The contract of runtimes: subclass ``RuntimeContract``, define its fixtures, and pytest runs it.
-
-Example:
-    class TestMyRuntime(RuntimeContract):
-        @pytest.fixture
-        async def runtime(self):
-            ...
-"""
+"""What every runtime must do. Subclass ``RuntimeContract`` in a test module and define its fixtures."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
+from typing import ClassVar
 
 import pytest
 
 from agentpod_core.plugpoints.runtimes import Runtime
-from agentpod_core.testing.intact import IntactContract
+from agentpod_core.testing.parts import Part, to_define
 from agentpod_core.testing.runtime_hands import Foreign as Foreign
 from agentpod_core.testing.runtime_hands import Outage as Outage
 from agentpod_core.testing.runtime_life import LifeFacts
 from agentpod_core.testing.runtime_objects import ObjectFacts
 from agentpod_core.testing.runtime_stage import Stage
+from agentpod_core.values.recipes import ImageRecipe
 
 
-class RuntimeContract(ObjectFacts, LifeFacts, IntactContract):
-    """What every runtime must do.
+class RuntimeContract(ObjectFacts, LifeFacts):
+    """The facts that hold for every runtime.
 
-    ``runtime`` is open and serves ``instance``; ``image`` is present and holds sh, echo, cat, stat,
-    touch, hostname and sleep, but no ``/data``; ``subnet`` is a /26 that nobody uses; ``kill`` ends
-    the main process of a container from outside, not by the engine's API.
+    Fixtures: ``runtime`` (open), ``instance`` that it serves, a small ``image``, a free ``subnet``,
+    ``foreign`` (a ``Foreign``: hands that are not ours), ``outage`` (an ``Outage``: power over the
+    connection), ``kill`` (ends a container's process), ``recipe`` of an image. Flags:
+    ``restarts_by_itself`` False where the engine starts nothing again by its own policy,
+    ``can_be_unreachable`` False where runtime and engine are one, ``builds_images`` False where images
+    come ready-made, ``is_installed``. The whole of what an author writes::
+
+        class TestMyRuntime(RuntimeContract):
+            @pytest.fixture
+            async def runtime(self, context):
+                runtime = MyRuntime()
+                await runtime.open(context)
+                yield runtime
+                await runtime.close()
+
+            @pytest.fixture
+            def instance(self, context):
+                return context.instance
+
+            @pytest.fixture
+            def image(self):
+                return "busybox:1.36"
+
+            @pytest.fixture
+            def subnet(self):
+                return "10.219.0.0/26"
+
+            @pytest.fixture
+            def foreign(self, engine):
+                return OtherHands(engine)
+
+            @pytest.fixture
+            def outage(self, engine):
+                return Wire(engine)
+
+            @pytest.fixture
+            def kill(self, engine):
+                return engine.kill  # async, takes a container's name
+
+            @pytest.fixture
+            def recipe(self):
+                return ImageRecipe(image="my-runtime-test:1", files={"/hello": "hello"})
     """
 
-    restarts_by_itself = True
-    """Whether the engine starts a container again that ends while its policy says so."""
-    can_be_unreachable = True
-    """Whether the fixture ``outage`` can be had."""
+    restarts_by_itself: ClassVar[bool] = True
+    can_be_unreachable: ClassVar[bool] = True
+    builds_images: ClassVar[bool] = True
 
-    @pytest.fixture
+    parts: ClassVar[tuple[Part, ...]] = (
+        Part(flag="restarts_by_itself", uncovered="that the engine restarts what ends, and only by its policy"),
+        Part(flag="can_be_unreachable", uncovered="what becomes of calls without an engine", fixtures=("outage",)),
+        Part(flag="builds_images", uncovered="that images are built from recipes", fixtures=("recipe",)),
+    )
+
+    @to_define
     def runtime(self) -> Runtime:
-        """Give an open runtime."""
-        pytest.fail("the runtime contract must be given the fixture `runtime`")
+        """An open runtime."""
+        raise NotImplementedError
 
-    @pytest.fixture
+    @to_define
     def instance(self) -> str:
-        """Give the instance that ``runtime`` was opened for."""
-        pytest.fail("the runtime contract must be given the fixture `instance`")
+        """The instance that `runtime` was opened for."""
+        raise NotImplementedError
 
-    @pytest.fixture
+    @to_define
     def image(self) -> str:
-        """Give a small image that the engine has."""
-        pytest.fail("the runtime contract must be given the fixture `image`")
+        """A small image that the engine has, with sh, echo, cat, stat, touch, hostname, sleep, and no /data."""
+        raise NotImplementedError
 
-    @pytest.fixture
+    @to_define
     def subnet(self) -> str:
-        """Give a free /26."""
-        pytest.fail("the runtime contract must be given the fixture `subnet`")
+        """A /26 that nobody uses."""
+        raise NotImplementedError
 
-    @pytest.fixture
+    @to_define
     def foreign(self) -> Foreign:
-        """Give hands that are not ours."""
-        pytest.fail("the runtime contract must be given the fixture `foreign`")
+        """Hands that are not ours, on the same engine."""
+        raise NotImplementedError
 
-    @pytest.fixture
+    @to_define
     def outage(self) -> Outage:
-        """Give power over the engine's connection."""
-        if not self.can_be_unreachable:
-            pytest.skip("this runtime's engine cannot be unreachable")
-        pytest.fail("the runtime contract must be given the fixture `outage`, or set `can_be_unreachable = False`")
+        """Power over the engine's connection."""
+        raise NotImplementedError
+
+    @to_define
+    def kill(self) -> Callable[[str], Awaitable[None]]:
+        """An async function that ends a container's main process from outside, not by the engine's API."""
+        raise NotImplementedError
+
+    @to_define
+    def recipe(self) -> ImageRecipe:
+        """A recipe whose image the engine does not have yet."""
+        raise NotImplementedError
 
     @pytest.fixture
-    def kill(self) -> Callable[[str], Awaitable[None]]:
-        """Give a way to end a container's process."""
-        pytest.fail("the runtime contract must be given the fixture `kill`")
+    def implementation(self, runtime: Runtime) -> Runtime:
+        """What is under contract."""
+        return runtime
 
     @pytest.fixture
     def stage(self, runtime: Runtime, instance: str, image: str, subnet: str) -> Stage:
-        """Give a pod's worth of objects to apply."""
+        """A pod's worth of objects to apply."""
         return Stage(runtime=runtime, instance=instance, image=image, subnet=subnet, pod_id=str(uuid.uuid4()))

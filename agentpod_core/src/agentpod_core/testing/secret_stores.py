@@ -1,18 +1,17 @@
-"""What every secret store must do, and one in memory that does it.
-
-Subclass ``SecretStoreContract`` in a test module and define its fixtures.
-"""
+"""What every secret store must do, and one in memory that does it."""
 
 from __future__ import annotations
 
 import asyncio
 import builtins
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import pytest
 
 from agentpod_core.errors import NotFoundError
 from agentpod_core.plugpoints.secrets import SecretStore
+from agentpod_core.testing.offers import ImpureContract
+from agentpod_core.testing.parts import to_define
 from agentpod_core.values.workload import SecretRef
 
 _VALUE = "S3cret-Value-That-Shows-Nowhere"
@@ -53,26 +52,48 @@ class MemorySecretStore(SecretStore):
         ]
 
 
-class SecretStoreContract:
+class SecretStoreContract(ImpureContract):
     """The facts that hold for every secret store.
 
-    Define the fixtures ``secret_store`` (open, empty), ``tenant`` and ``other_tenant`` (ids).
+    Fixtures: ``secret_store`` (open, with nothing in it), ``tenant`` and ``other_tenant`` (ids). Flag:
+    ``is_installed``. The whole of what an author writes::
+
+        class TestVaultStore(SecretStoreContract):
+            @pytest.fixture
+            async def secret_store(self, vault_context):
+                store = VaultStore()
+                await store.open(vault_context)
+                yield store
+                await store.close()
+
+            @pytest.fixture
+            def tenant(self):
+                return "01900000-0000-7000-8000-000000000001"
+
+            @pytest.fixture
+            def other_tenant(self):
+                return "01900000-0000-7000-8000-000000000002"
     """
 
-    @pytest.fixture
+    @to_define
     def secret_store(self) -> SecretStore:
         """An open store with nothing in it."""
-        return cast("SecretStore", pytest.fail("the contract's subclass must define the fixture `secret_store`"))
+        raise NotImplementedError
 
-    @pytest.fixture
+    @to_define
     def tenant(self) -> str:
         """The id of a tenant."""
-        return cast("str", pytest.fail("the contract's subclass must define the fixture `tenant`"))
+        raise NotImplementedError
 
-    @pytest.fixture
+    @to_define
     def other_tenant(self) -> str:
         """The id of another tenant."""
-        return cast("str", pytest.fail("the contract's subclass must define the fixture `other_tenant`"))
+        raise NotImplementedError
+
+    @pytest.fixture
+    def implementation(self, secret_store: SecretStore) -> SecretStore:
+        """What is under contract."""
+        return secret_store
 
     @pytest.mark.parametrize("value", [_VALUE, "", "多 行\n\ttext 🔑", "x" * 100_000])
     async def test_what_was_put_is_given(self, secret_store: SecretStore, tenant: str, value: str) -> None:

@@ -5,29 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import ClassVar, cast
 
 from agentpod_core.ports import RESYNC, Store, pod_key, tenant_key
+from agentpod_core.testing.intact import IntactContract
 from agentpod_core.testing.store_stage import HAPPENING, RECORD, STATUS, StoreStage, led
 from agentpod_core.values.pods import Wanted
 
-PATIENCE = 15.0
 
-
-class StoreChanges:
+class StoreChanges(IntactContract):
     """The facts about changes; fixtures are those of ``StoreContract``."""
+
+    patience: ClassVar[float] = 15.0
 
     async def test_changes_begin_with_a_resync(self, store: Store) -> None:
         """Who begins to follow may have missed anything, and is told so."""
-        async with _following(store) as following:
-            assert await following() == RESYNC
+        async with self._following(store) as (first, _):
+            assert first == RESYNC
 
     async def test_changes_name_what_changed(self, store: Store, stage: StoreStage) -> None:
         """A new or changed pod and a changed tenant are told by their keys."""
         tenant_id = await stage.add_tenant("acme")
-        async with _following(store) as following:
-            assert await following() == RESYNC
-
+        async with self._following(store) as (_, following):
             pod_id = await stage.add_pod(tenant_id, "main")
             assert {await following(), await following()} == {pod_key(pod_id), tenant_key(tenant_id)}
             await stage.change_pod(pod_id, config={"a": 1})
@@ -39,9 +38,7 @@ class StoreChanges:
         """The engine's own writes are no changes: they would wake it for ever."""
         pod_id = await stage.add_pod(await stage.add_tenant("acme"), "main")
         epoch = await led(store)
-        async with _following(store) as following:
-            assert await following() == RESYNC
-
+        async with self._following(store) as (_, following):
             await store.save(epoch, pod_id, status=STATUS, record=RECORD, happenings=(HAPPENING,))
             second = await stage.add_tenant("globex")
 
@@ -53,18 +50,14 @@ class StoreChanges:
         pod_id = await stage.add_pod(tenant_id, "main")
         await stage.want_pod(pod_id, Wanted.DELETED)
         epoch = await led(store)
-        async with _following(store) as following:
-            assert await following() == RESYNC
-
+        async with self._following(store) as (_, following):
             await store.forget_pod(epoch, pod_id)
 
             assert {await following(), await following()} == {pod_key(pod_id), tenant_key(tenant_id)}
 
     async def test_changes_survive_an_outage(self, store: Store, stage: StoreStage) -> None:
         """Who follows through an outage gets a resync, and then changes again."""
-        async with _following(store) as following:
-            assert await following() == RESYNC
-
+        async with self._following(store) as (_, following):
             async with stage.outage():
                 pass
 
@@ -72,24 +65,23 @@ class StoreChanges:
             tenant_id = await stage.add_tenant("acme")
             assert await following() == tenant_key(tenant_id)
 
+    @asynccontextmanager
+    async def _following(self, store: Store) -> AsyncIterator[tuple[str, Callable[[], Awaitable[str]]]]:
+        """Follow the changes in a task; give the first, and what waits for the next."""
+        queue: asyncio.Queue[str] = asyncio.Queue()
+        changes = cast("AsyncGenerator[str, None]", store.changes())
 
-@asynccontextmanager
-async def _following(store: Store) -> AsyncIterator[Callable[[], Awaitable[str]]]:
-    """Follow the changes in a task, and give what waits for the next."""
-    queue: asyncio.Queue[str] = asyncio.Queue()
-    changes = cast("AsyncGenerator[str, None]", store.changes())
+        async def follow() -> None:
+            async for key in changes:
+                queue.put_nowait(key)
 
-    async def follow() -> None:
-        async for key in changes:
-            queue.put_nowait(key)
+        async def following() -> str:
+            return await asyncio.wait_for(queue.get(), self.patience)
 
-    async def following() -> str:
-        return await asyncio.wait_for(queue.get(), PATIENCE)
-
-    task = asyncio.create_task(follow())
-    try:
-        yield following
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await changes.aclose()
+        task = asyncio.create_task(follow())
+        try:
+            yield await following(), following
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await changes.aclose()

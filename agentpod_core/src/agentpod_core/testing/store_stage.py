@@ -6,8 +6,8 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from msgspec import Struct
-
+from agentpod_core.embedding.memory import Told as Told
+from agentpod_core.embedding.memory import secret_prefix as secret_prefix
 from agentpod_core.ports import Store
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.resources import Resources
@@ -50,14 +50,6 @@ RECORD = Record(
     blocked=78,
 )
 HAPPENING = Happening(kind="pod", reason="Exited", severity=Severity.ERROR, params={"code": 78})
-
-
-class Told(Struct, frozen=True, kw_only=True):
-    """An event as a reader finds it."""
-
-    tenant: str
-    pod: str
-    happening: Happening
 
 
 class StoreStage(Protocol):
@@ -110,11 +102,6 @@ class StoreStage(Protocol):
     def outage(self) -> AbstractAsyncContextManager[None]:
         """Make the store unreachable while the block runs."""
         ...
-
-
-def secret_prefix(pod_id: str) -> str:
-    """Give the beginning of the keys of the secrets that go when a pod goes."""
-    return f"pod/{pod_id}/"
 
 
 async def led(store: Store, holder: str = "one") -> int:

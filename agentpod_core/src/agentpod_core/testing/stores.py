@@ -1,16 +1,19 @@
-"""What every store of the engine must do. Subclass ``StoreContract`` in a test module and define its fixtures."""
+"""What every store of the engine must do. Subclass ``StoreContract`` in a test module and define its fixtures.
+
+Stores are no plug point: an application that embeds the core brings its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address, ip_network
-from typing import cast
 
 import msgspec
 import pytest
 
 from agentpod_core.errors import ConflictError, NotFoundError, PermanentError, TemporaryError
 from agentpod_core.ports import Store
+from agentpod_core.testing.parts import to_define
 from agentpod_core.testing.store_changes import StoreChanges
 from agentpod_core.testing.store_leases import StoreLeases
 from agentpod_core.testing.store_stage import HAPPENING, RECORD, STATUS, WORKLOAD, StoreStage, Told, led, secret_prefix
@@ -22,18 +25,29 @@ from agentpod_core.values.workload import SecretRef
 class StoreContract(StoreLeases, StoreChanges):
     """The facts that hold for every store.
 
-    Define the fixtures ``store`` (nothing in it) and ``stage`` (what surrounds that very store).
+    Fixtures: ``store`` (nothing in it) and ``stage``, a ``StoreStage``: what operators do to that very
+    store, and what goes wrong around it. There are no optional parts. ``patience`` is the number of
+    seconds in which a change has to be told. The whole of what an author writes::
+
+        class TestMyStore(StoreContract):
+            @pytest.fixture
+            async def store(self, database):
+                return MyStore(database)
+
+            @pytest.fixture
+            def stage(self, database):
+                return MyStage(database)
     """
 
-    @pytest.fixture
+    @to_define
     def store(self) -> Store:
-        """An empty store."""
-        return cast("Store", pytest.fail("the contract's subclass must define the fixture `store`"))
+        """A store with nothing in it."""
+        raise NotImplementedError
 
-    @pytest.fixture
+    @to_define
     def stage(self) -> StoreStage:
-        """What surrounds the store."""
-        return cast("StoreStage", pytest.fail("the contract's subclass must define the fixture `stage`"))
+        """What surrounds that very store."""
+        raise NotImplementedError
 
     async def test_a_pod_comes_with_all_that_a_pass_needs(self, store: Store, stage: StoreStage) -> None:
         """A pod's input holds spec, workload, lease, address, hosts and secrets, and an untouched status."""

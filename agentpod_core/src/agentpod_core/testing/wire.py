@@ -10,6 +10,7 @@ import asyncio
 import base64
 import hashlib
 import os
+import socket
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -205,7 +206,7 @@ class Backend:
             await hang_up(writer)
 
     async def _turn(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        first, headers = await _head(reader)
+        first, headers = await read_head(reader)
         method, path, _ = first.split(" ", 2)
         self.asked.append(Asked(method=method, path=path, headers=headers))
         if headers.get("upgrade", "").lower() == "websocket":
@@ -228,6 +229,17 @@ class Backend:
         return True
 
 
+def own_address() -> str | None:
+    """Give an address of this machine that is not loopback, None without a network; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        address = str(probe.getsockname()[0])
+    return None if address.startswith("127.") else address
+
+
 async def hang_up(writer: asyncio.StreamWriter) -> None:
     """Close a connection whatever became of it."""
     writer.close()
@@ -241,14 +253,15 @@ def _request(host: str, target: str, headers: Mapping[str, str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
-async def _head(reader: asyncio.StreamReader) -> tuple[str, dict[str, str]]:
+async def read_head(reader: asyncio.StreamReader) -> tuple[str, dict[str, str]]:
+    """Read the head of a request or an answer: its first line, and its headers by their names in lower case."""
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip("\r\n").split("\r\n")
     pairs = (line.partition(":") for line in lines)
     return first, {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
 async def _answer_head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
-    first, headers = await _head(reader)
+    first, headers = await read_head(reader)
     return int(first.split(" ")[1]), headers
 
 

@@ -1,0 +1,128 @@
+"""What an application gets that embeds the engine: a store that renders pods, waits, and an engine without a router."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, ClassVar
+
+import pytest
+from msgspec import Struct
+
+from agentpod_core import SECRETS_PATH, AgentAdapter, ConfigError, File, Resources, RouteSpec, Volume, Workload
+from agentpod_core.controller import Controller, Pace, Parts
+from agentpod_core.embedding import MemoryStore, SystemClock, Wanted
+from agentpod_core.plan import Timings
+from agentpod_core.testing import FakeLink, FakeRuntime
+from agentpod_core.values.status import ConditionType, Phase, PodStatus, Record
+
+
+class Words(Struct, frozen=True):
+    greeting: str = "Hello"
+
+
+class Plain(AgentAdapter[Words]):
+    """An adapter that uses all that the store gives it."""
+
+    name: ClassVar[str] = "plain"
+    title: ClassVar[str] = "Plain"
+    config_type: ClassVar[type[Struct]] = Words
+    generated_secrets: ClassVar[tuple[str, ...]] = ("token",)
+    credential: ClassVar[str | None] = "token"
+    sizes: ClassVar[dict[str, Resources]] = {"default": Resources(memory=64_000_000), "large": Resources()}
+
+    def workload(self, config: Words, pod: Any, package: Any) -> Workload:
+        return Workload(
+            image="fake:1",
+            files=(
+                File(path="/srv/hello", parts=(f"{config.greeting} from {pod.name} at {pod.address}",)),
+                File(path=f"{SECRETS_PATH}/token", parts=(pod.secrets["token"],)),
+            ),
+            volumes=(Volume(name="srv", path="/srv"),),
+            resources=pod.resources,
+        )
+
+
+class Links:
+    def link(self, pod, endpoint, container):
+        return FakeLink()
+
+
+@pytest.fixture
+def store():
+    """Give an empty store."""
+    return MemoryStore(address_range="10.252.0.0/24")
+
+
+@pytest.fixture
+async def pod(store):
+    """Give the id of a pod whose adapter rendered it."""
+    return await store.create_pod(await store.add_tenant("acme"), "support", Plain(), Words("Servus"))
+
+
+async def test_a_pod_is_rendered_by_its_adapter(store, pod):
+    """The workload has the config, the pod's place and its first size in it."""
+    kept = await store.pod(pod)
+    assert kept.workload.files[0].parts == ("Servus from support at 10.252.0.4",)
+    assert kept.workload.resources.memory == 64_000_000
+    assert (kept.spec.adapter, kept.credential) == ("plain", "token")
+
+
+async def test_generated_secrets_are_the_pods_own(store, pod):
+    """Each pod has values of its own, and they go with it."""
+    first = await store.pod(pod)
+    other = await store.pod(await store.create_pod(first.tenant_id, "other", Plain(), Words()))
+    values = [await store.secret(one.tenant_id, one.secrets["token"]) for one in (first, other)]
+    assert values[0] != values[1]
+    assert min(map(len, values)) >= 32
+
+
+async def test_a_workload_that_does_not_fit_together_is_refused(store):
+    """What no engine could run is no pod."""
+
+    class Broken(Plain):
+        def workload(self, config, pod, package):
+            return Workload(image="fake:1", route=RouteSpec(port="missing"))
+
+    tenant = await store.add_tenant("acme")
+    with pytest.raises(ConfigError):
+        await store.create_pod(tenant, "support", Broken(), Words())
+    assert await store.pods() == []
+
+
+async def test_until_sees_every_write(store, pod):
+    """A status that lasted no longer than one write is seen all the same."""
+    epoch = await store.lead("me", 60)
+    waiting = asyncio.create_task(store.until(lambda: store.status(pod).phase is Phase.DEGRADED))
+    await asyncio.sleep(0)
+    await store.save(epoch, pod, status=PodStatus(phase=Phase.DEGRADED), record=Record())
+    await store.save(epoch, pod, status=PodStatus(phase=Phase.RUNNING), record=Record())
+    await asyncio.wait_for(waiting, 1)
+
+
+async def test_what_a_condition_raises_is_its_askers(store, pod):
+    """A mistake in a condition reaches whoever waits for it, and the engine's write is made."""
+    epoch = await store.lead("me", 60)
+    waiting = asyncio.create_task(store.until(lambda: store.status(pod).phase is Phase.DEGRADED and 1 / 0))
+    await asyncio.sleep(0)
+    await store.save(epoch, pod, status=PodStatus(phase=Phase.DEGRADED), record=Record())
+    assert store.status(pod).phase is Phase.DEGRADED
+    with pytest.raises(ZeroDivisionError):
+        await waiting
+
+
+async def test_without_a_router_pods_live_unrouted(store, pod):
+    """A pod runs, nothing says that it is routed, and it goes when it is not wanted any more."""
+    runtime = FakeRuntime("embedtxx")
+    parts = Parts(
+        instance="embedtxx", store=store, runtime=runtime, clock=SystemClock(), timings=Timings().scaled(0.01)
+    )
+    pace = Pace(resync=0.2, renew=0.05, lease=1.0, margin=0.1, scale=0.01)
+    controller = Controller(parts, holder="me", probe=lambda _: None, links=Links(), pace=pace)
+    async with asyncio.timeout(10), controller.running():
+        await store.until(lambda: store.status(pod).ready)
+        assert store.status(pod).condition(ConditionType.ROUTED).status is None
+        tenant = (await store.pod(pod)).tenant_id
+        await store.want_pod(pod, Wanted.DELETED)
+        await store.want_tenant(tenant, Wanted.DELETED)
+        await store.until(lambda: store.is_empty)
+    assert (runtime.engine.containers, runtime.engine.networks) == ({}, {})

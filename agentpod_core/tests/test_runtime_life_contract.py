@@ -1,0 +1,221 @@
+"""The runtime in memory passes the contract, and each test about life finds one that is broken in its way."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+import pytest
+
+from agentpod_core import ImageRecipe
+from agentpod_core.errors import TemporaryError
+from agentpod_core.host import Host
+from agentpod_core.plugpoints.link import ExecResult
+from agentpod_core.testing import FakeHands, FakeRuntime, RuntimeContract, runtime_life, runtime_stage
+from agentpod_core.testing.runtime_life import LifeFacts
+from agentpod_core.testing.teeth import Teeth
+from agentpod_core.values import actions
+from agentpod_core.values.world import Limits, Protection
+
+replace = msgspec.structs.replace
+
+
+class TestFakeRuntime(RuntimeContract):
+    kind = FakeRuntime
+    offers: ClassVar = (FakeRuntime,)
+
+    @pytest.fixture
+    def host(self):
+        return Host(builtins=[one() for one in self.offers], entry_points=())
+
+    @pytest.fixture
+    def runtime(self, monkeypatch):
+        for module in (runtime_stage, runtime_life):
+            monkeypatch.setattr(module, "PATIENCE", 2.0)
+        monkeypatch.setattr(runtime_life, "COMMAND_SECONDS", 0.02)
+        return self.kind("fakefake")
+
+    @pytest.fixture
+    def instance(self):
+        return "fakefake"
+
+    @pytest.fixture
+    def image(self):
+        return "fake:1"
+
+    @pytest.fixture
+    def subnet(self):
+        return "10.219.0.0/26"
+
+    @pytest.fixture
+    def foreign(self, runtime):
+        return FakeHands(runtime.engine)
+
+    @pytest.fixture
+    def outage(self, runtime):
+        return FakeHands(runtime.engine)
+
+    @pytest.fixture
+    def kill(self, runtime):
+        return FakeHands(runtime.engine).kill
+
+    @pytest.fixture
+    def recipe(self):
+        return ImageRecipe(image="built:1")
+
+
+def applying(change):
+    """Make a runtime whose ``apply`` is that: it is given the runtime, the action, the material and the real apply."""
+
+    class Broken(FakeRuntime):
+        async def apply(self, action, material):
+            async def real(other=None, given=None):
+                await FakeRuntime.apply(self, other or action, material if given is None else given)
+
+            await change(self, action, material, real)
+
+    return Broken
+
+
+def answering(method, answer):
+    """Make a runtime one of whose methods changes its answer."""
+
+    async def broken(self, *args, **kwargs):
+        return answer(self, await getattr(FakeRuntime, method)(self, *args, **kwargs))
+
+    return type("Broken", (FakeRuntime,), {method: broken})
+
+
+async def starts_anew(runtime, action, _material, real):
+    """Start what runs already."""
+    await real()
+    if isinstance(action, actions.StartContainer):
+        found = runtime.engine.containers[action.container]
+        found.started_at = runtime.engine.now()
+
+
+async def volumes_go_too(runtime, action, _material, real):
+    """Lose the data with the container."""
+    await real()
+    if isinstance(action, actions.RemoveContainer):
+        for volume in runtime.engine.volumes.values():
+            volume.files.clear()
+
+
+async def lifts_nothing(runtime, action, _material, real):
+    """Take None for "as it was"."""
+    if not isinstance(action, actions.UpdateLimits):
+        await real()
+        return
+    given = action.limits
+    old = runtime.engine.containers[action.container].limits if runtime.engine.containers else Limits()
+    kept = Limits(
+        memory=given.memory or old.memory,
+        cpus=given.cpus or old.cpus,
+        pids=given.pids or old.pids,
+        restart=given.restart,
+    )
+    await real(replace(action, limits=kept))
+
+
+async def clamps(runtime, action, _material, real):
+    """Take what the machine has for what was asked."""
+    await real()
+    if isinstance(action, actions.CreateContainer):
+        found = runtime.engine.containers[action.name]
+        found.limits = replace(found.limits, cpus=min(found.limits.cpus or 0, 2000))
+
+
+class Timeless(FakeRuntime):
+    """Its events say not when."""
+
+    async def watch(self):
+        async for event in super().watch():
+            yield replace(event, at=None)
+
+
+class Deaf(FakeRuntime):
+    """Its watch ends with the connection."""
+
+    async def watch(self):
+        has_begun = False
+        async for event in super().watch():
+            if event.kind == "resync" and has_begun:
+                raise TemporaryError("EngineUnreachable")
+            has_begun = True
+            yield event
+
+
+class Remembering(FakeRuntime):
+    """It answers for an engine that is away."""
+
+    async def images(self):
+        return await super().images() if self.engine.reachable else []
+
+
+class Endless(FakeRuntime):
+    """It gives all of the output, however little was wanted."""
+
+    async def logs(self, container, *, tail=None, follow=False, since=None):
+        async for line in super().logs(container, tail=None if not follow else tail, follow=follow, since=since):
+            yield line
+
+
+class Unlimited(FakeRuntime):
+    async def exec(self, container, argv, *, timeout, limit):  # noqa: ASYNC109 - part of the contract
+        return await super().exec(container, argv, timeout=timeout, limit=limit * 1000)
+
+
+class EndsQuietly(FakeRuntime):
+    """It takes a command that was given up for one that failed."""
+
+    async def exec(self, container, argv, *, timeout, limit):  # noqa: ASYNC109 - part of the contract
+        try:
+            return await super().exec(container, argv, timeout=timeout, limit=limit)
+        except TemporaryError as error:
+            if error.reason == "Timeout":
+                return ExecResult(code=124)
+            raise
+
+
+class RunsAnywhere(FakeRuntime):
+    """It has an answer from a container that does not run."""
+
+    async def exec(self, container, argv, *, timeout, limit):  # noqa: ASYNC109 - part of the contract
+        try:
+            return await super().exec(container, argv, timeout=timeout, limit=limit)
+        except TemporaryError as error:
+            if error.reason == "ContainerNotRunning":
+                return ExecResult(code=1)
+            raise
+
+
+class TestTeeth(Teeth):
+    contract = TestFakeRuntime
+    broken: ClassVar = {
+        "test_starting_and_stopping_are_idempotent": applying(starts_anew),
+        "test_data_address_and_name_survive": applying(volumes_go_too),
+        "test_limits_change_in_place": applying(lifts_nothing),
+        "test_more_processors_than_there_are": applying(clamps),
+        "test_events_name_the_pod": Timeless,
+        "test_the_watch_survives_an_outage": Deaf,
+        "test_an_unreachable_engine_is_temporary": Remembering,
+        "test_logs_are_lines": Endless,
+        "test_commands_give_their_code_and_output": Unlimited,
+        "test_commands_end_in_time": EndsQuietly,
+        "test_commands_need_a_running_container": RunsAnywhere,
+        "test_usage_is_measured_while_it_runs": answering(
+            "stats", lambda _, usage: usage and replace(usage, limit=None)
+        ),
+        "test_the_engine_restarts_by_policy_only": answering(
+            "inspect", lambda _, seen: seen and replace(seen, restarts=0)
+        ),
+        "test_protecting_the_host_is_no_failure": answering(
+            "observe", lambda _, world: replace(world, protection=Protection(active=None))
+        ),
+    }
+
+    @classmethod
+    def facts(cls):
+        """Leave the facts about objects to ``test_runtime_contract``."""
+        return {name for name in vars(LifeFacts) if name.startswith("test_")}
