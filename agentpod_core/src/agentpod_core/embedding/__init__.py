@@ -1,0 +1,46 @@
+"""All that an application needs that embeds the engine: its parts, what they ask for, and a store without a database.
+
+Plug points and values are at ``agentpod_core``'s top level. Decides nothing; provisional until core 1.0.
+"""
+
+from __future__ import annotations
+
+from agentpod_core.controller import Controller, Pace, Parts
+from agentpod_core.embedding.clock import SystemClock
+from agentpod_core.embedding.memory import Told
+from agentpod_core.embedding.memory_store import MemoryStore
+from agentpod_core.host import Host, PluginInfo, SettingsSource
+from agentpod_core.plan import Plan, Timings
+from agentpod_core.ports import Links, PodInput, Store, Telemetry, TenantInput
+from agentpod_core.values.names import container_name
+from agentpod_core.values.pods import Lease, PodSpec, Wanted
+from agentpod_core.values.status import Condition, ConditionType, Happening, Phase, PodStatus, Record
+
+__all__ = [
+    "Condition",
+    "ConditionType",
+    "Controller",
+    "Happening",
+    "Host",
+    "Lease",
+    "Links",
+    "MemoryStore",
+    "Pace",
+    "Parts",
+    "Phase",
+    "Plan",
+    "PluginInfo",
+    "PodInput",
+    "PodSpec",
+    "PodStatus",
+    "Record",
+    "SettingsSource",
+    "Store",
+    "SystemClock",
+    "Telemetry",
+    "TenantInput",
+    "Timings",
+    "Told",
+    "Wanted",
+    "container_name",
+]
