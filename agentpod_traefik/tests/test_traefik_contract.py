@@ -1,23 +1,26 @@
-"""The real Traefik, run unprivileged on loopback, against everything that a router must do."""
+"""The real Traefik, run unprivileged on loopback, against all that a router must do, by files and by labels."""
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
+import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
-from agentpod_core import Router
 from agentpod_core.testing import RouterContract
-from agentpod_core.testing.routers import Again
+from agentpod_core.testing.routers import Again, ForeignRoute
 from agentpod_core.testing.wire import Entrance
 from agentpod_traefik import TraefikRouter, TraefikSettings
 
 Opened = Callable[..., Coroutine[Any, Any, TraefikRouter]]
+Opening = Callable[[], Coroutine[Any, Any, TraefikRouter]]
 Running = Callable[..., AbstractContextManager[object]]
 
 FOREIGN = """
@@ -44,11 +47,64 @@ class ForeignFile:
         return self._path.read_text() == FOREIGN
 
 
+class ForeignContainer:
+    """A container with labels for Traefik that somebody else made."""
+
+    LABELS: ClassVar[dict[str, str]] = {
+        "traefik.enable": "true",
+        "traefik.docker.allownonrunning": "true",
+        "traefik.http.routers.theirs.rule": "Host(`theirs.test`)",
+        "traefik.http.services.theirs.loadbalancer.server.url": "http://127.0.0.1:1",
+    }
+
+    def __init__(self, docker: Any, name: str) -> None:
+        self._docker = docker
+        self._name = name
+        self.id: str | None = None
+
+    async def plant(self) -> None:
+        """Make it."""
+        self.id = self._docker.create(self._name, self.LABELS)
+
+    async def is_intact(self) -> bool:
+        """Look for it."""
+        found = [one["Id"] for one in self._docker.containers("traefik.http.routers.theirs.rule")]
+        return self.id in found
+
+
+@pytest.fixture(scope="module", params=["file", pytest.param("docker", marks=pytest.mark.docker)])
+def provider(request: pytest.FixtureRequest) -> str:
+    """Where Traefik finds the routes."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def traefik(reachable_folder: Path, settings: TraefikSettings, opened: Opened, running: Running) -> Iterator[None]:
+def settings(settings: TraefikSettings, provider: str) -> TraefikSettings:
+    """Settings for that provider."""
+    return msgspec.structs.replace(settings, provider=provider)
+
+
+@pytest.fixture(scope="module")
+def folder(provider: str) -> Iterator[Path]:
+    """A folder for all tests with that provider, through which other users can pass."""
+    with tempfile.TemporaryDirectory(prefix="agentpod-traefik-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def opening(folder: Path, settings: TraefikSettings, opened: Opened, provider: str, docker: Any) -> Iterator[Opening]:
+    """Opens a router there; what is left on the engine goes at the end."""
+    instance = f"t{secrets.token_hex(3)}t"
+    yield lambda: opened(folder, settings, instance=instance)
+    if provider == "docker":
+        docker.sweep(instance)
+
+
+@pytest.fixture(scope="module")
+def traefik(opening: Opening, settings: TraefikSettings, running: Running) -> Iterator[None]:
     """One process for all tests; each starts from no routes."""
-    router = asyncio.run(opened(reachable_folder, settings))
-    with running(router.daemon(), settings.ping):
+    with running(asyncio.run(opening()).daemon(), settings.ping):
         yield
 
 
@@ -58,23 +114,26 @@ class TestTraefik(RouterContract):
     hang_seconds = 1.0
 
     @pytest.fixture
-    async def router(self, reachable_folder: Path, settings: TraefikSettings, opened: Opened) -> TraefikRouter:
-        router = await opened(reachable_folder, settings)
+    async def router(self, opening: Opening) -> TraefikRouter:
+        router = await opening()
         await router.apply([])
         return router
 
     @pytest.fixture
-    def again(self, reachable_folder: Path, settings: TraefikSettings, opened: Opened) -> Again:
-        async def another() -> Router:
-            return await opened(reachable_folder, settings)
-
-        return another
+    def again(self, opening: Opening) -> Again:
+        return opening
 
     @pytest.fixture
-    def foreign(self, reachable_folder: Path) -> Iterator[ForeignFile]:
-        path = reachable_folder / "routes" / "theirs.yml"
-        yield ForeignFile(path)
-        path.unlink(missing_ok=True)
+    def foreign(self, provider: str, folder: Path, docker: Any) -> Iterator[ForeignRoute]:
+        if provider == "file":
+            path = folder / "routes" / "theirs.yml"
+            yield ForeignFile(path)
+            path.unlink(missing_ok=True)
+            return
+        container = ForeignContainer(docker, f"agentpod-test-theirs-{secrets.token_hex(3)}")
+        yield container
+        if container.id:
+            docker.remove(container.id)
 
     @pytest.fixture
     def door(self, settings: TraefikSettings) -> Entrance:

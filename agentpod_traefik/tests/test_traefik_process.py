@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pytest
 from cryptography import x509
 
 from agentpod_core import Clock, Endpoint, Route
@@ -21,14 +19,6 @@ from agentpod_traefik.certificates import make_self_signed
 Opened = Callable[..., Awaitable[TraefikRouter]]
 Running = Callable[..., AbstractContextManager[Any]]
 Change = Callable[..., TraefikSettings]
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder of this test's own that other users can pass through, unlike pytest's."""
-    with tempfile.TemporaryDirectory(prefix="agentpod-traefik-") as name:
-        Path(name).chmod(0o711)
-        yield Path(name)
 
 
 def to(key: str, backend: Backend) -> Route:

@@ -1,7 +1,8 @@
-"""Turns a route into the file that Traefik serves it from, and such a file back into its route.
+"""Says in Traefik's words how a route is served; writes that as a file, and reads a route back from its file.
 
 A file says everything about its route and depends on no other file. What ``refuse`` covers is part
-of the one rule that lets requests in, so that nothing else has to work for it to hold.
+of the one rule that lets requests in, so that nothing else has to work for it to hold. How the same
+words become labels is told in ``carriers``.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def is_ours(name: str) -> bool:
 
 def file_text(route: Route, serving: Serving) -> str:
     """Write a route's file: its route in the first line, then JSON, which is YAML. Equal routes give equal texts."""
-    body = msgspec.json.format(msgspec.json.encode({"http": _http(route, serving)}), indent=2).decode()
+    body = msgspec.json.format(msgspec.json.encode({"http": http(route, serving)}), indent=2).decode()
     return f"{HEADER}{msgspec.json.encode(route).decode()}\n{body}\n"
 
 
@@ -69,9 +70,14 @@ def read(text: str, serving: Serving) -> Route | None:
     return route if file_text(route, serving) == text else None
 
 
-def _http(route: Route, serving: Serving) -> dict[str, Any]:
+def http(route: Route, serving: Serving, *, transport: str | None = None) -> dict[str, Any]:
+    """Say what Traefik needs to know to serve a route.
+
+    ``transport`` names one that is defined elsewhere, for a provider that cannot define any; left
+    out, the route gets its own.
+    """
     name = f"{PREFIX}{route.key}"
-    return {
+    said: dict[str, Any] = {
         "routers": _routers(route, serving),
         "middlewares": _middlewares(route),
         "services": {
@@ -79,21 +85,24 @@ def _http(route: Route, serving: Serving) -> dict[str, Any]:
                 "loadBalancer": {
                     "servers": [{"url": f"http://{bracketed(route.target.host)}:{route.target.port}"}],
                     "passHostHeader": True,
-                    "serversTransport": name,
+                    "serversTransport": transport or name,
                 }
             }
         },
-        "serversTransports": {
-            name: {
-                "forwardingTimeouts": {
-                    "dialTimeout": "5s",
-                    "responseHeaderTimeout": f"{round(serving.response_header_timeout * 1000)}ms",
-                    # Node and uvicorn close an idle connection after 5 s. Whoever keeps it longer sends
-                    # a request into the closing one now and then, and the client sees a 502.
-                    "idleConnTimeout": "4s",
-                }
-            }
-        },
+    }
+    return said if transport else said | {"serversTransports": {name: patience(serving)}}
+
+
+def patience(serving: Serving) -> dict[str, Any]:
+    """Say how long Traefik waits for an agent."""
+    return {
+        "forwardingTimeouts": {
+            "dialTimeout": "5s",
+            "responseHeaderTimeout": f"{round(serving.response_header_timeout * 1000)}ms",
+            # Node and uvicorn close an idle connection after 5 s. Whoever keeps it longer sends
+            # a request into the closing one now and then, and the client sees a 502.
+            "idleConnTimeout": "4s",
+        }
     }
 
 

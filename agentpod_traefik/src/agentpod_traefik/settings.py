@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
 from agentpod_core import Problem
+from agentpod_traefik.endpoint import LOCAL, is_endpoint
 
 LAST_PORT = 65535
 LOOPBACK = "127.0.0.1"
@@ -36,6 +38,12 @@ class TraefikSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     like. Ten minutes is what the common LLM clients wait by default: a shorter time would cut off
     turns that the client still waits for, and none at all would let a hung agent hold its
     requests for ever.
+
+    ``provider`` is where Traefik finds the routes: in files (``file``), or in labels of containers
+    that never run (``docker``). The second needs Traefik 3.6.1 and lets Traefik read from a Docker
+    Engine: ``docker_endpoint`` is where AgentPod asks it to keep the routes (``unix://``, ``tcp://``
+    or ``http://``; left out, DOCKER_HOST or the local socket), ``docker_watch_endpoint`` where
+    Traefik reads, if that is to be elsewhere: behind a proxy that lets nothing but GET through.
     """
 
     http: int = 80
@@ -49,12 +57,16 @@ class TraefikSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     self_signed_domain: str | None = None
     redirect: bool = False
     response_header_timeout: float = 600.0
+    provider: Literal["file", "docker"] = "file"
+    docker_endpoint: str | None = None
+    docker_watch_endpoint: str | None = None
 
 
-def settled(settings: TraefikSettings, domain: str) -> TraefikSettings:
-    """Fill in what was left to the platform's domain."""
+def settled(settings: TraefikSettings, domain: str, docker_host: str | None = None) -> TraefikSettings:
+    """Fill in what was left to the platform's domain, and to where this machine's Docker clients look."""
     is_local = domain == "localhost" or domain.endswith(".localhost")
     has_tls = not is_local if settings.tls is None else settings.tls
+    endpoint = settings.docker_endpoint or docker_host or LOCAL
     own_domain = settings.self_signed_domain or (None if settings.certificate or settings.key else domain)
     return msgspec.structs.replace(
         settings,
@@ -62,6 +74,8 @@ def settled(settings: TraefikSettings, domain: str) -> TraefikSettings:
         https=settings.https if has_tls else None,
         bind=(LOOPBACK if is_local else "") if settings.bind == BY_DOMAIN else settings.bind,
         self_signed_domain=own_domain if has_tls else None,
+        docker_endpoint=endpoint,
+        docker_watch_endpoint=settings.docker_watch_endpoint or endpoint,
     )
 
 
@@ -93,6 +107,11 @@ def _other_problems(settings: TraefikSettings) -> Iterator[Problem]:
         yield _problem(
             "response_header_timeout", "InvalidTimeout", "must be above 0", value=settings.response_header_timeout
         )
+    if settings.provider == "docker":
+        for field in ("docker_endpoint", "docker_watch_endpoint"):
+            value = getattr(settings, field)
+            if value is not None and not is_endpoint(value):
+                yield _problem(field, "InvalidEndpoint", "must begin with unix://, tcp:// or http://", value=value)
 
 
 def _is_address(value: str) -> bool:

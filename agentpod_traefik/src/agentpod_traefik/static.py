@@ -21,13 +21,20 @@ ALIASES_SINCE = (3, 7, 12)
 """The first version that knows ``aliasHeadersStrategy``; earlier ones refuse to start with an unknown key."""
 
 
-def static_text(settings: TraefikSettings, routes: Path, version: tuple[int, int, int]) -> str:
+def static_text(
+    settings: TraefikSettings, routes: Path, version: tuple[int, int, int], docker: dict[str, Any] | None = None
+) -> str:
     """Write Traefik's static configuration as JSON, which is YAML.
+
+    ``docker`` is what Traefik is to know about Docker; None keeps it away from there.
 
     What is absent is meant: no API, no dashboard, no access log, no metrics, no trusted proxies,
     and no compression, buffering or retries for requests that may be streams.
     """
-    return msgspec.json.format(msgspec.json.encode(_static(settings, routes, version)), indent=2).decode() + "\n"
+    config = _static(settings, routes, version)
+    if docker is not None:
+        config["providers"]["docker"] = docker
+    return msgspec.json.format(msgspec.json.encode(config), indent=2).decode() + "\n"
 
 
 def _static(settings: TraefikSettings, routes: Path, version: tuple[int, int, int]) -> dict[str, Any]:

@@ -44,7 +44,8 @@ class Daemon(Struct, frozen=True, kw_only=True):
 
     ``argv[0]`` is absolute. ``files`` maps paths to texts to be written (0600) before a start;
     ``folders`` are to exist. ``capabilities`` are kernel ones (``net_bind_service``) that an
-    unprivileged process needs. ``identity`` changes when a running one has to be replaced by a
+    unprivileged process needs, ``groups`` ids of groups that it has to be in besides its own, both
+    where it is started by root. ``identity`` changes when a running one has to be replaced by a
     new one. ``log`` is where its output goes. ``owned`` are paths that are to belong, with everything
     in them, to the user that the process runs as before it starts. ``ports`` are what it listens on
     (address and port), by the plugin's setting that chooses each.
@@ -56,6 +57,7 @@ class Daemon(Struct, frozen=True, kw_only=True):
     files: dict[str, str] = {}
     folders: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
+    groups: tuple[int, ...] = ()
     identity: str = ""
     log: str = ""
     owned: tuple[str, ...] = ()

@@ -9,6 +9,8 @@ from typing import Any
 from agentpod_core import Container, ContainerState, EngineEvent, Limits, SeenNetwork, SeenVolume
 
 INSTANCE = "agentpod.instance"
+POD = "agentpod.pod-id"
+"""Tells containers of pods from those that others of the platform keep on the engine, such as a router."""
 UNLIMITED_MEMORY = 2**62
 """Lifts a memory limit of a live container: the engine takes 0 for "no change"."""
 _STATES = {state.value: state for state in ContainerState}
@@ -71,7 +73,7 @@ def event(raw: Mapping[str, Any]) -> EngineEvent:
     facts = raw["Actor"].get("Attributes") or {}
     return EngineEvent(
         kind=raw["Action"].split(":", 1)[0],
-        pod_id=facts.get("agentpod.pod-id", ""),
+        pod_id=facts.get(POD, ""),
         tenant=facts.get("agentpod.tenant", ""),
         at=datetime.fromtimestamp(raw["timeNano"] / 1e9, tz=UTC),
     )

@@ -45,7 +45,7 @@ from agentpod_docker import build, commands, containers, firewall, images, netwo
 from agentpod_docker.base_images import Patience
 from agentpod_docker.engine import Engine, Refused, filters
 from agentpod_docker.files import write_files
-from agentpod_docker.reading import INSTANCE, inspected_container, listed_container, seen_network, seen_volume
+from agentpod_docker.reading import INSTANCE, POD, inspected_container, listed_container, seen_network, seen_volume
 from agentpod_docker.settings import DockerSettings
 from agentpod_docker.usage import Meter
 
@@ -92,7 +92,7 @@ class DockerRuntime(Runtime):
         engine = self._engine
         with _in_our_words():
             found, stored, bridged, protection = await asyncio.gather(
-                engine.json("GET", "containers/json", params=ours | {"all": "1"}),
+                self._listed(),
                 engine.json("GET", "volumes", params=ours),
                 engine.json("GET", "networks", params=ours),
                 self._protection(),
@@ -181,9 +181,8 @@ class DockerRuntime(Runtime):
 
     async def images(self) -> list[str]:
         """List the images that were built here or that our containers run."""
-        ours = filters(label=[f"{INSTANCE}={self._instance}"])
         with _in_our_words():
-            listed = await self._engine.json("GET", "containers/json", params=ours | {"all": "1"})
+            listed = await self._listed()
             return await images.platform_images(self._engine, {listed_container(raw).image for raw in listed})
 
     @property
@@ -191,6 +190,12 @@ class DockerRuntime(Runtime):
         if self._opened is None:
             raise PluginError("PluginNotOpen", name=self.name)
         return self._opened
+
+    async def _listed(self) -> list[dict[str, Any]]:
+        """List the containers of this instance's pods."""
+        query = filters(label=[f"{INSTANCE}={self._instance}", POD]) | {"all": "1"}
+        found: list[dict[str, Any]] = await self._engine.json("GET", "containers/json", params=query)
+        return found
 
     async def _change(self, action: Action, material: Mapping[SecretRef, str]) -> None:  # noqa: C901, PLR0912 - one line each
         engine, instance = self._engine, self._instance

@@ -13,7 +13,7 @@ import aiohttp
 
 from agentpod_core import Clock, EngineEvent, TemporaryError
 from agentpod_docker.engine import Engine, Refused, filters
-from agentpod_docker.reading import INSTANCE, event
+from agentpod_docker.reading import INSTANCE, POD, event
 
 STDERR = 2
 _KINDS = ["start", "die", "oom", "destroy", "update", "pause", "unpause"]
@@ -26,7 +26,7 @@ async def watch(engine: Engine, instance: str, clock: Clock) -> AsyncIterator[En
 
     What happened meanwhile is asked for again, and ``resync`` says that this may not be all.
     """
-    params = filters(type=["container"], label=[f"{INSTANCE}={instance}"], event=_KINDS)
+    params = filters(type=["container"], label=[f"{INSTANCE}={instance}", POD], event=_KINDS)
     since: dict[str, str] = {}
     pause = 0.1
     while True:
