@@ -23,6 +23,8 @@ PLUGINS = {
     "openclaw": "agentpod-openclaw",
     "traefik": "agentpod-traefik",
 }
+NEEDED = {"agentpod_core": [], "agentpod_client": [], "agentpod_cli": ["agentpod-client", "agentpod-core"]}
+"""What a distribution needs of its neighbours, where that is not the core alone."""
 
 
 def tracked() -> list[Path]:
@@ -46,10 +48,10 @@ def test_what_is_imported_is_what_is_installed(folder: Path) -> None:
 
 @pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=lambda folder: folder.name)
 def test_a_distribution_names_its_neighbours_by_version(folder: Path) -> None:
-    """Whoever needs the core says which, and nobody depends on a plugin."""
+    """Whoever needs the core or the client says which, and nobody depends on a plugin."""
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     needed = [name for name in project["dependencies"] if name.startswith("agentpod")]
-    assert needed == ([] if folder.name == "agentpod_core" else ["agentpod-core>=0.1,<0.2"])
+    assert needed == [f"{name}>=0.1,<0.2" for name in NEEDED.get(folder.name, ["agentpod-core"])]
     assert not (folder / "__init__.py").exists()
 
 

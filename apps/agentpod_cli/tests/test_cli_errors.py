@@ -8,7 +8,8 @@ import ssl
 import httpx
 import pytest
 
-from agentpod_cli import errors, wire
+from agentpod_cli import errors
+from agentpod_cli.app import App
 from agentpod_cli.commands import tenants
 
 CODES = [
@@ -105,12 +106,8 @@ def test_a_silent_server_is_7(server, monkeypatch, agentpod):
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        made = wire.Wire.__init__
-
-        def impatient(self, target, *, language="en", timeout=30.0):
-            made(self, target, language=language, timeout=0.1)
-
-        monkeypatch.setattr(wire.Wire, "__init__", impatient)
+        connect = App.connect
+        monkeypatch.setattr(App, "connect", lambda app: connect(app, timeout=0.1))
         ended = agentpod("pod", "list", "--server", url)
     assert ended.code == 7
     assert "does not answer" in ended.err
@@ -154,7 +151,7 @@ def test_an_unexpected_failure_is_one_line_and_no_traceback(agentpod, monkeypatc
         raise ZeroDivisionError("oops")
 
     monkeypatch.setattr(tenants, "listing", broken)
-    monkeypatch.setattr("agentpod_cli.client.Client.tenants", lambda _: [])
+    monkeypatch.setattr("agentpod_client.client.Client.list_tenants", lambda _: [])
     ended = agentpod("tenant", "list")
     assert ended.code == 1
     assert "Traceback" not in ended.err
@@ -169,7 +166,7 @@ def test_ctrl_c_is_130_and_quiet(agentpod, monkeypatch):
     def interrupted(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("agentpod_cli.client.Client.tenants", interrupted)
+    monkeypatch.setattr("agentpod_client.client.Client.list_tenants", interrupted)
     ended = agentpod("tenant", "list")
     assert (ended.code, ended.out, ended.err.strip()) == (130, "", "")
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from agentpod_cli import wait
+from agentpod_client import waiting
 
 POD = "/tenants/acme/pods/support"
 
@@ -15,8 +15,8 @@ POD = "/tenants/acme/pods/support"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """Polling costs the tests no time."""
-    monkeypatch.setattr(wait, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(wait, "LAST_PAUSE", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(waiting, "LAST_PAUSE", 0.001)
 
 
 @pytest.mark.parametrize(("verb", "word"), [("start", "ready"), ("restart", "ready"), ("stop", "stopped")])
@@ -25,13 +25,12 @@ def test_a_verb_is_sent_and_followed_to_its_end(agentpod, server, make_pod, verb
     server.on("POST", f"{POD}/{verb}", make_pod(spec={"generation": 3}))
     old = make_pod(phase="stopped" if verb == "stop" else "running", spec={"generation": 3})
     server.on("GET", POD, old)
-    server.on("GET", POD, old)
     phase = "stopped" if verb == "stop" else "running"
     server.on("GET", POD, make_pod(phase=phase, spec={"generation": 3}, status={"observed_generation": 3}))
     ended = agentpod("pod", verb, "acme/support")
     assert ended.code == 0
     assert f"Pod acme/support is {word} after" in ended.out
-    assert len(server.asked("GET", POD)) == 3
+    assert len(server.asked("GET", POD)) == 2
     assert len(server.asked("POST", f"{POD}/{verb}")) == 1
 
 

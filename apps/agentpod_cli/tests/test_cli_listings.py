@@ -3,29 +3,114 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import yaml
 
+from agentpod_cli.cli import cli
+from agentpod_cli.render.amounts import width
+
 FORMATS = ("table", "wide", "json", "yaml", "name")
 
 
+def verbs(command, path=""):
+    """Give every verb below a command with its full name."""
+    for name, one in command.commands.items():
+        full = f"{path} {name}".strip()
+        if hasattr(one, "commands"):
+            yield from verbs(one, full)
+        else:
+            yield full, one
+
+
+FACTORY = "customer-service-zhongguo-2026"
+"""The longest name that there may be."""
+
+
 @pytest.fixture
-def world(server, make_tenant, make_pod, make_condition, make_event):
-    """A server with two tenants, three pods and everything else in small numbers."""
-    conditions = [
-        make_condition(),
-        make_condition("ChannelsConnected", None, "NotAsked", "Nobody asked the agent yet.", "2026-03-01T11:59:30Z"),
+def world(server, make_tenant, make_pod, make_condition):
+    """A server as one finds it: long names, wide characters, gaps, and a pod in trouble of each kind."""
+    _tenants(server, make_tenant)
+    pods = _pods(make_pod, make_condition)
+    server.items("/pods", *pods)
+    for pod in pods:
+        server.on("GET", f"/tenants/{pod['tenant']}/pods/{pod['name']}", pod)
+    usage = {"cpu": 125, "memory": 300 * 2**20, "memory_limit": 2**31, "pids": 7, "rx": 2048, "tx": 99}
+    server.on("GET", "/tenants/acme/pods/support/stats", {"running": True} | usage)
+    server.on("GET", f"/tenants/{FACTORY}/pods/main/stats", {"running": True} | dict.fromkeys(usage))
+    health = {"phase": "running", "alive": True, "ready": True, "reason": "AgentAnswers", "message": "It answers."}
+    server.on(
+        "GET", "/tenants/acme/pods/support/health", health | {"seconds": 0.02, "checked_at": "2026-03-01T11:59:50Z"}
+    )
+    server.on("GET", "//readyz", {"ready": True, "checks": {"store": "ok", "runtime": "ok"}})
+    return server
+
+
+@pytest.fixture
+def platform(world, make_event, make_operation):
+    """The same, with what can be run and what happens."""
+    adapter = {
+        "id": "echo",
+        "title": "Echo",
+        "plugin": "echo",
+        "distribution": "agentpod-echo",
+        "version": "0.1.0",
+        "config_version": 1,
+        "sizes": [{"name": "default", "memory": 2**28, "cpus": 500, "pids": 64}],
+        "request": 2**25,
+        "boot_cost": 0.0,
+        "image": "agentpod/echo:1",
+        "buildable": True,
+    }
+    bare = {"id": "wechat", "title": "微信客服", "image": None, "buildable": False}
+    bare["sizes"] = [{"name": "default", "memory": None, "cpus": None, "pids": None}]
+    world.items("/adapters", adapter, adapter | bare)
+    world.on("GET", "/adapters/echo", adapter)
+    good = {"name": "echo", "distribution": "agentpod-echo", "version": "0.1.0", "state": "ok"} | (
+        {"loaded": True, "error": None, "troubles": []}
+    )
+    bad = {"name": "broken", "distribution": "broken", "version": "1", "offers": {}, "state": "failed"}
+    bad |= {"loaded": False, "troubles": []}
+    bad["error"] = "ImportError: No module named 'nothing'"
+    world.items("/plugins", good | {"offers": {"agents": ["echo"], "routers": []}}, bad)
+    world.items("/images", {"name": "agentpod/echo:1", "adapters": ["echo"]}, {"name": "old:0", "adapters": []})
+    happened = [
+        make_event(1),
+        make_event(2, severity="error", pod="", reason="NetworkGone", message="The network\nis \x1b[31mgone."),
+        make_event(3, severity="warning", tenant=FACTORY, pod="main", reason="CrashLoop", message="它退出了三次。"),
     ]
-    loop = {"ready": False, "message": "It exited with 1 three times.", "reason": "CrashLoop"}
-    down = [make_condition("Ready", False, "NoAnswer", "It does not answer.", "2026-03-01T09:00:00Z")]
-    pods = [
-        make_pod("zeta/main", "crash-loop", status=loop, conditions=down),
-        make_pod("acme/support", conditions=conditions),
-        make_pod("acme/model", "stopped", spec={"wanted": "stopped", "image": "echo:2", "memory": 2**31, "cpus": 500}),
-    ]
+    world.items("/events", *happened)
+    failed = {"reason": "BuildFailed", "message": "Step 3 failed.", "repair": None, "params": {}}
+    building = make_operation(progress={"percent": 41.6, "line": "Step 5/12"}, created_at="2026-03-01T11:58:30Z")
+    broken = make_operation("failed", id="op-2", target="wechat", error=failed, progress={"percent": None, "line": ""})
+    world.items("/operations", building, broken)
+    world.on("GET", "/operations/op-1", building)
+    token = {
+        "id": "0192f3a4-5b6c-7d8e-9f00-112233445566",
+        "name": "cli build.example.com",
+        "prefix": "ap_ab12",
+        "role": "operator",
+        "tenant": None,
+        "created_at": "2026-02-01T12:00:00Z",
+        "expires_at": None,
+        "last_used_at": None,
+    }
+    used = {"expires_at": "2026-06-01T00:00:00Z", "last_used_at": "2026-03-01T11:59:00Z"}
+    second = {"id": "0192f3a4-5b6c-7d8e-9f00-665544332211", "name": "客服机器人", "tenant": FACTORY, "role": "viewer"}
+    world.items("/tokens", token, token | second | used)
+    plan = {"key": "pod:1", "tenant": "acme", "pod": "support", "status": None, "wake_at": None}
+    change = {"action": "start-container", "target": "c1", "reason": "Exited", "message": "It exited."}
+    world.on("POST", "/reconcile", {"dry_run": True, "passes": 1, "items": [plan | {"actions": [change]}]})
+    return world
+
+
+def _tenants(server, make_tenant):
     server.items(
-        "/tenants", make_tenant("zeta", name="泽塔", pods=1), make_tenant("acme", pods=2, email="ops@acme.example")
+        "/tenants",
+        make_tenant("zeta", name="泽塔（上海）有限公司", pods=0),
+        make_tenant(FACTORY, wanted="stopped", created_at="2024-01-01T00:00:00Z", generation=17),
+        make_tenant("acme", pods=2, email="ops@acme.example"),
     )
     server.on("GET", "/tenants/acme", make_tenant(pods=2))
     summary = {"adapter": "echo", "wanted": "running", "reason": "X", "message": "The agent answers."}
@@ -37,45 +122,32 @@ def world(server, make_tenant, make_pod, make_condition, make_event):
         "phases": {"running": 1, "stopped": 1},
         "pods": [
             summary | {"name": "support", "phase": "running", "ready": True},
-            summary | {"name": "model", "phase": "stopped", "ready": False, "message": "It was stopped."},
+            summary | {"name": "model", "phase": "stopped", "ready": False, "message": "它已被停止。"},
         ],
     }
     server.on("GET", "/tenants/acme/status", status)
-    server.items("/pods", *pods)
-    server.on("GET", "/tenants/acme/pods/support", pods[1])
-    stats = {"running": True, "cpu": 125, "memory": 300 * 2**20, "memory_limit": 2**31, "pids": 7, "rx": 2048, "tx": 99}
-    server.on("GET", "/tenants/acme/pods/support/stats", stats)
-    adapter = {
-        "id": "echo",
-        "title": "Echo",
-        "plugin": "echo",
-        "version": "0.1.0",
-        "config_version": 1,
-        "sizes": [{"name": "default", "memory": 2**28, "cpus": 500, "pids": 64}],
-        "request": 2**25,
-        "boot_cost": 0.0,
-        "image": "agentpod/echo:1",
-        "buildable": True,
-    }
-    server.items("/adapters", adapter)
-    server.on("GET", "/adapters/echo", adapter)
-    good = {"name": "echo", "distribution": "agentpod-echo", "version": "0.1.0", "loaded": True, "error": None}
-    bad = {
-        "name": "broken",
-        "distribution": "broken",
-        "version": "1",
-        "offers": {},
-        "loaded": False,
-        "error": "ImportError",
-    }
-    server.items("/plugins", good | {"offers": {"agents": ["echo"], "routers": []}}, bad)
-    server.items("/images", {"name": "agentpod/echo:1", "adapters": ["echo"]})
-    happened = [
-        make_event(1),
-        make_event(2, severity="error", pod="", reason="NetworkGone", message="The network\nis \x1b[31mgone."),
+
+
+def _pods(make_pod, make_condition):
+    conditions = [
+        make_condition(),
+        make_condition("ChannelsConnected", None, "NotAsked", "Nobody asked the agent yet.", "2026-03-01T11:59:30Z"),
     ]
-    server.items("/events", *happened)
-    return server
+    loop = {"ready": False, "message": "It exited with 1 three times.", "reason": "CrashLoop"}
+    down = [make_condition("Ready", False, "NoAnswer", "It does not answer.", "2026-03-01T09:00:00Z")]
+    blocked = {
+        "message": "The agent does not take its config (exit code 78).",
+        "reason": "BadConfig",
+        "repair": "Correct the config, then start the pod.",
+        "updated_at": None,
+    }
+    return [
+        make_pod("zeta/main", "crash-loop", status=loop, conditions=down),
+        make_pod("zeta/blocked", "blocked", status=blocked, spec={"generation": 5, "size": "small"}, urls=[]),
+        make_pod(f"{FACTORY}/main", "degraded"),
+        make_pod("acme/support", conditions=conditions),
+        make_pod("acme/model", "stopped", spec={"wanted": "stopped", "image": "echo:2", "memory": 2**31, "cpus": 500}),
+    ]
 
 
 LISTINGS = {
@@ -84,37 +156,84 @@ LISTINGS = {
     "tenant-status": ("tenant", "status", "acme"),
     "pod-list": ("pod", "list"),
     "pod-get": ("pod", "get", "acme/support"),
+    "pod-get-blocked": ("pod", "get", "zeta/blocked"),
     "pod-status": ("pod", "status", "acme/support"),
+    "pod-status-blocked": ("pod", "status", "zeta/blocked"),
     "pod-stats": ("pod", "stats", "acme/support"),
     "pod-events": ("pod", "events", "acme/support"),
     "adapter-list": ("adapter", "list"),
     "adapter-get": ("adapter", "get", "echo"),
     "plugin-list": ("plugin", "list"),
     "image-list": ("image", "list"),
+    "operation-list": ("operation", "list"),
+    "operation-get": ("operation", "get", "op-1"),
+    "token-list": ("token", "list"),
+    "health": ("health",),
+    "health-pod": ("health", "acme/support"),
+    "reconcile": ("reconcile", "--dry-run"),
     "events": ("events",),
 }
+MAKING = {"create", "tenant create", "tenant update", "pod create", "image build", "token create"}
+"""Verbs that take ``-o`` and change something; their own tests look at their answers."""
+EMPTY = ("tenant", "pod", "adapter", "plugin", "image", "operation", "token")
+
+
+def test_no_verb_with_formats_is_left_out():
+    """A new listing cannot come without its golden outputs."""
+    found = set()
+    for path, command in verbs(cli):
+        outputs = [one for one in command.params if "--output" in one.opts]
+        if outputs and set(outputs[0].type.choices) >= set(FORMATS):
+            found.add(path)
+    assert (
+        found == {" ".join(one[:2]).split(" --")[0].removesuffix(" acme/support") for one in LISTINGS.values()} | MAKING
+    )
 
 
 @pytest.mark.parametrize("output", FORMATS)
 @pytest.mark.parametrize("name", LISTINGS)
-def test_every_listing_and_get_keeps_its_look_in_every_format(agentpod, world, golden, name, output):
+def test_every_listing_and_get_keeps_its_look_in_every_format(agentpod, platform, golden, name, output):
     """What a script reads today it reads the same tomorrow."""
     ended = agentpod(*LISTINGS[name], "-o", output)
     assert (ended.code, ended.err) == (0, "")
     golden(f"{name}.{output}.txt", ended.out)
 
 
-@pytest.mark.parametrize("name", ["tenant-list", "pod-list", "pod-status", "events", "plugin-list"])
-def test_listings_speak_chinese_in_a_chinese_locale(agentpod, world, golden, name):
+@pytest.mark.parametrize("output", ["table", "wide"])
+@pytest.mark.parametrize("name", LISTINGS)
+def test_listings_speak_chinese_in_a_chinese_locale(agentpod, platform, golden, name, output):
     """A reader of Chinese gets headings and words in Chinese, aligned by their width."""
-    ended = agentpod(*LISTINGS[name], LANG="zh_CN.UTF-8")
+    ended = agentpod(*LISTINGS[name], "-o", output, LANG="zh_CN.UTF-8")
     assert ended.code == 0
-    golden(f"{name}.zh.txt", ended.out)
-    assert world.requests[0].headers["accept-language"] == "zh-CN, en;q=0.5"
+    golden(f"{name}.{output}.zh.txt", ended.out)
+    assert platform.requests[0].headers["accept-language"] == "zh-CN, en;q=0.5"
+
+
+@pytest.mark.parametrize("output", ["json", "yaml", "name"])
+@pytest.mark.parametrize("name", LISTINGS)
+def test_what_programs_read_does_not_depend_on_the_language(agentpod, platform, name, output):
+    """Only the words of people change with the locale."""
+    assert agentpod(*LISTINGS[name], "-o", output).out == agentpod(*LISTINGS[name], "-o", output, LANG="zh_CN").out
+
+
+@pytest.mark.parametrize("language", ["C.UTF-8", "zh_CN.UTF-8"])
+def test_columns_stand_below_one_another(agentpod, platform, language):
+    """A wide character takes two places on a terminal, and is counted so."""
+    head, *rows = agentpod("tenant", "list", LANG=language).out.splitlines()
+    wanted = width(head[: head.index("WANTED" if "WANTED" in head else "期望")])
+    assert {width(row[: re.search("running|stopped", row).start()]) for row in rows} == {wanted}
+
+
+@pytest.mark.parametrize("name", [name for name in LISTINGS if name.endswith(("list", "events"))])
+def test_a_name_is_one_line_that_other_verbs_take(agentpod, platform, name):
+    """`-o name` feeds xargs."""
+    lines = agentpod(*LISTINGS[name], "-o", "name").out.splitlines()
+    assert lines
+    assert [line for line in lines if line != line.strip() or " " in line or not line] == []
 
 
 @pytest.mark.parametrize("name", LISTINGS)
-def test_json_and_yaml_hold_the_same_as_the_server_gave(agentpod, world, name):
+def test_json_and_yaml_hold_the_same_as_the_server_gave(agentpod, platform, name):
     """Nothing is renamed, dropped or made up between the server's answer and a script."""
     as_json = json.loads(agentpod(*LISTINGS[name], "-o", "json").out)
     assert as_json == yaml.safe_load(agentpod(*LISTINGS[name], "-o", "yaml").out)
@@ -164,19 +283,23 @@ def test_a_pod_whose_numbers_cannot_be_had_is_listed_without_them(agentpod, serv
     assert "support" in ended.out
 
 
-@pytest.mark.parametrize("noun", ["tenant", "pod", "adapter", "image"])
-def test_an_empty_list_says_what_to_do_and_prints_nothing(agentpod, server, noun):
-    """A pipe gets nothing, a person gets the next step."""
+@pytest.mark.parametrize("output", ["table", "wide", "name"])
+@pytest.mark.parametrize("noun", EMPTY)
+def test_an_empty_list_says_what_to_do_and_prints_nothing(agentpod, server, noun, output):
+    """A pipe gets nothing, a person gets a word."""
     server.items(f"/{noun}s")
-    ended = agentpod(noun, "list")
+    ended = agentpod(noun, "list", "-o", output)
     assert (ended.code, ended.out) == (0, "")
-    assert "agentpod " in ended.err
+    assert ended.err.strip()
 
 
-def test_an_empty_list_is_an_empty_array_in_json(agentpod, server):
+@pytest.mark.parametrize("noun", [*(f"{one} list" for one in EMPTY), "events"])
+def test_an_empty_list_is_an_empty_array_in_json_and_yaml(agentpod, server, noun):
     """A script need not treat none apart."""
-    server.items("/pods")
-    assert json.loads(agentpod("pod", "list", "-o", "json").out) == []
+    server.items(f"/{noun.removesuffix(' list').removesuffix('s')}s")
+    for output in ("json", "yaml"):
+        ended = agentpod(*noun.split(), "-o", output)
+        assert (ended.code, ended.out, ended.err) == (0, "[]\n", "")
 
 
 def test_the_verdict_is_the_first_line_of_pod_status(agentpod, world):

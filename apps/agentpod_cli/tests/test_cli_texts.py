@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from string import Formatter
@@ -21,7 +22,7 @@ def flat(catalogue):
     """Give every text by its full key, the help texts apart."""
     texts = {}
     for section, entries in catalogue.items():
-        if section in ("help", "hint", "errors"):
+        if section in ("help", "hint", "errors", "click"):
             continue
         texts |= {f"{section}.{key}": text for key, text in entries.items()}
     for reason, entry in catalogue["errors"].items():
@@ -48,13 +49,15 @@ def test_every_text_that_the_code_asks_for_exists_and_every_text_is_asked_for():
     keys = set(flat(ENGLISH))
     asked = set(
         re.findall(
-            r'["\']((?:value|fact|plan|step|tenant|pod|config|adapter|plugin|image|event|done|login|ask|note|error)\.[a-z_]+)["\']',
+            r'["\']((?:usage|value|fact|plan|step|tenant|token|operation|pod|config|adapter|plugin|image|event|done|login|ask|note|error)\.[a-z_]+)["\']',
             code,
         )
     )
+    asked |= {f"usage.{name}" for name in re.findall(r'misused\("([a-z_]+)"', code)}
     asked |= {f"column.{name}" for name in re.findall(r'heading="([a-z_]+)"', code)}
-    reasons = set(re.findall(r'CliError\(\s*"(\w+)"|_failed\("(\w+)"|reason = "(\w+)" if .* else "(\w+)"', code))
+    reasons = set(re.findall(r'CliError\(\s*"(\w+)"|reason = "(\w+)" if .* else "(\w+)"', code))
     reasons = {reason for found in reasons for reason in found if reason}
+    asked |= {f"plugin.{name}" for name in ("ok", "partly", "failed", "disabled", "missing")}
     plain = {key for key in keys if not key.startswith("errors.")}
     phases = {
         f"step.{phase}" for phase in ("pending", "creating", "starting", "running", "degraded", "crash-loop", "blocked")
@@ -69,6 +72,56 @@ def test_every_help_text_is_translated_and_no_translation_is_left_over():
     english = {translation.parts(one.help or "")[0] for one in translation.tree(cli)}
     english |= {option.help for one in translation.tree(cli) for option in translation.options(one)}
     assert set(CHINESE["help"]) == english
+
+
+FOR_PROGRAMMERS = re.compile(
+    r"deprecat|must be an iterable|Could not determine|No options defined|one parameter|defined twice|prog\)s, version"
+    r"|Takes \{|same flag for|Unknown color|without prompting|Show the version|want to continue|Invalid start|format"
+    r"|^(file|directory|path)$|boolean|values are required|UUID|\{name\} \{filename|Argument \{name"
+)
+"""What click says of a program that is written wrong, and of kinds of parameters that none of ours is."""
+
+
+def said_by_click():
+    """Collect the messages that click gives to gettext."""
+    for module in translation.CLICK:
+        for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("_", "ngettext"):
+                yield from (
+                    one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)
+                )
+
+
+def test_everything_that_click_says_to_users_is_translated():
+    """A new release of click with new words is noticed; no translation is left over, and placeholders agree."""
+    said = {text for text in said_by_click() if not FOR_PROGRAMMERS.search(text)} | {"required"}
+    assert set(CHINESE["click"]) == said
+    assert [text for text, translated in CHINESE["click"].items() if names(text) != names(translated)] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("pod", "get"), "缺少参数 'TENANT/POD'"),
+        (("pod", "lst"), "没有命令 'lst'"),
+        (("pod", "list", "--phase", "x"), "'--phase' 的值无效"),
+        (("pod", "list", "--nothing"), "没有选项 '--nothing'"),
+        (("pod", "get", "acme"), "您是想写 acme/main 吗"),
+        (("tenant", "update", "acme"), "请说明要更改什么"),
+    ],
+)
+def test_wrong_usage_is_told_in_chinese(run, arguments, words):
+    """What click says and what we say come in one language."""
+    ended = run(*arguments, LANG="zh_CN.UTF-8")
+    assert ended.code == 2
+    assert words in ended.err
+    assert "用法：" in ended.err
+
+
+def test_the_next_command_of_a_process_speaks_its_own_language(run):
+    """Nothing of one language stays behind for another."""
+    assert "缺少参数" in run("pod", "get", LANG="zh_CN.UTF-8").err
+    assert "Missing argument" in run("pod", "get", LANG="C.UTF-8").err
 
 
 def test_every_command_has_examples():

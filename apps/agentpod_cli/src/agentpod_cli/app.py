@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn
+from importlib.metadata import version
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
@@ -16,10 +17,11 @@ from agentpod_cli.errors import CliError
 from agentpod_cli.exits import Exit
 from agentpod_cli.target import Target, find_target
 from agentpod_cli.texts import Texts, texts_of
+from agentpod_client.errors import BadTokenError
 
 if TYPE_CHECKING:
     # httpx costs more than the whole of --help; only who connects pays for it.
-    from agentpod_cli.client import Client
+    from agentpod_client import Client
 
 
 class App:
@@ -35,8 +37,8 @@ class App:
         replace_process: Callable[[str, list[str]], NoReturn] = os.execv,
     ) -> None:
         self.environ = os.environ if environ is None else environ
-        self.terminal = sys.stdout.isatty() if terminal is None else terminal
-        self.asks = (sys.stdin.isatty() and sys.stderr.isatty()) if asks is None else asks
+        self.terminal = _is_terminal(sys.stdout) if terminal is None else terminal
+        self.asks = (_is_terminal(sys.stdin) and _is_terminal(sys.stderr)) if asks is None else asks
         self.now = now
         self.replace_process = replace_process
         self.server: str | None = None
@@ -58,14 +60,33 @@ class App:
         """The client of the server that was chosen."""
         return self.connect()
 
+    def target(self) -> Target:
+        """Say which server was chosen, and who asks it."""
+        return find_target(self.environ, server=self.server, ca=self.ca)
+
     def connect(self, *, token: str | None = None, timeout: float = 30.0) -> Client:
         """Make a client of the server that was chosen, with another token if one is given."""
-        from agentpod_cli.client import Client  # noqa: PLC0415 - see the head of this module
+        from agentpod_client import Client  # noqa: PLC0415 - see the head of this module
 
-        target = find_target(self.environ, server=self.server, ca=self.ca)
-        if token is not None:
-            target = Target(server=target.server, token=token, ca=target.ca, source=target.source)
-        client = Client(target, language=self.texts.language, timeout=timeout)
+        target = self.target()
+        try:
+            client = Client(
+                target.server,
+                target.token if token is None else token,
+                language=self.texts.language,
+                timeout=timeout,
+                # Whoever waits at a terminal wants to know at once; scripts see it by the exit code.
+                retries=0,
+                ca=target.ca,
+                user_agent=f"agentpod-cli/{version('agentpod-cli')}",
+            )
+        except BadTokenError:
+            raise CliError("BadToken", Exit.USAGE, server=target.server) from None
+        except ValueError:
+            raise CliError("BadServer", Exit.USAGE, server=target.server) from None
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise CliError("BadCa", Exit.USAGE, path=target.ca, why=why) from None
         self._clients.append(client)
         return client
 
@@ -95,6 +116,11 @@ class App:
             raise CliError("NobodyToAsk", Exit.USAGE, question=question)
         if not click.confirm(question, default=False, err=True):
             raise CliError("Declined", Exit.FAILED)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    # A stream that was closed before we began is None.
+    return stream is not None and stream.isatty()
 
 
 def open_app(context: click.Context) -> App:

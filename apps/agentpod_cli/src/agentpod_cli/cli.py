@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import click
 
-from agentpod_cli.commands.adapters import adapter, plugin
+from agentpod_cli.commands.adapters import adapter
 from agentpod_cli.commands.creating import create
 from agentpod_cli.commands.engine import health, reconcile
 from agentpod_cli.commands.events import events
 from agentpod_cli.commands.images import image
 from agentpod_cli.commands.local import completion, db, down, up, version
 from agentpod_cli.commands.login import login
+from agentpod_cli.commands.operations import operation
+from agentpod_cli.commands.plugins import plugin
 from agentpod_cli.commands.pods import pod
 from agentpod_cli.commands.tenants import tenant
+from agentpod_cli.commands.tokens import token
 from agentpod_cli.options import Noun, server_options
 
 
@@ -43,6 +46,8 @@ for _command in (
     health,
     reconcile,
     events,
+    operation,
+    token,
     login,
     version,
     completion,

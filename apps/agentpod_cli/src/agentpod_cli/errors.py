@@ -11,10 +11,24 @@ import click
 from agentpod_cli.exits import Exit, exit_of_status
 from agentpod_cli.render.amounts import clean
 from agentpod_cli.texts import Texts, texts_of
+from agentpod_client.errors import (
+    ApiError,
+    ClientError,
+    ForeignAnswerError,
+    SilentServerError,
+    UnreachableError,
+    UntrustedServerError,
+)
 
 _UNEXPECTED = 500
+_REDIRECTED = 300
 FOREIGN = "ForeignAnswer"
 """The reason of an error that no server of ours gave: a proxy whose server is down, or somebody else's server."""
+
+
+def misused(key: str, **params: object) -> click.UsageError:
+    """Give the error for a command line that makes no sense; ``key`` is one of the catalogue's ``usage`` texts."""
+    return click.UsageError(texts_of(os.environ)(f"usage.{key}", **params))
 
 
 class CliError(click.ClickException):
@@ -74,6 +88,25 @@ class ServerError(CliError):
             repair="\n".join([*([problem["repair"]] if problem.get("repair") else []), *filter(None, hints)]),
             request=str(problem.get("request_id") or "") if self.status == _UNEXPECTED else "",
         )
+
+
+def told(error: ClientError, *, source: str) -> CliError:
+    """Put an error of the client into the user's words; ``source`` is the place that named the server."""
+    match error:
+        case ApiError():
+            return ServerError(error.status, error.problem)
+        case ForeignAnswerError() if error.status < _REDIRECTED:
+            return CliError("NotAgentPod", Exit.UNREACHABLE, server=error.server)
+        case ForeignAnswerError():
+            return ServerError(error.status, {"reason": FOREIGN, "title": error.title, "detail": clean(error.text)})
+        case SilentServerError():
+            return CliError("ServerSilent", Exit.UNREACHABLE, server=error.server)
+        case UntrustedServerError():
+            return CliError("ServerUntrusted", Exit.UNREACHABLE, server=error.server, why=error.why)
+        case UnreachableError():
+            return CliError("ServerUnreachable", Exit.UNREACHABLE, server=error.server, source=source, why=error.why)
+        case _:
+            return CliError("Unexpected", Exit.FAILED, kind=type(error).__name__, why=str(error))
 
 
 def exit_of_problem(reason: str, status: int) -> Exit:

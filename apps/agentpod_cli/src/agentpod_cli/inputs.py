@@ -6,6 +6,7 @@ is read from and never given itself.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,11 +16,12 @@ from typing import Any
 import click
 from msgspec import Struct
 
-from agentpod_cli.errors import CliError
+from agentpod_cli.errors import CliError, misused
 from agentpod_cli.exits import Exit
+from agentpod_cli.texts import texts_of
 
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h)?")
-_FACTORS = {None: 1, "s": 1, "m": 60, "h": 3600}
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)?")
+_FACTORS = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Reference(Struct, frozen=True):
@@ -43,23 +45,24 @@ class ReferenceType(click.ParamType[Reference]):
             return value
         tenant, slash, pod = str(value).partition("/")
         if not (slash and tenant and pod) or "/" in pod:
-            hint = f"; did you mean {tenant}/main?" if tenant and not slash else ""
-            self.fail(f"{value!r} names no pod: write TENANT/POD, for example acme/support{hint}", param, ctx)
+            texts = texts_of(os.environ)
+            hint = texts("usage.no_pod_hint", tenant=tenant) if tenant and not slash else ""
+            self.fail(texts("usage.no_pod", value=repr(value)) + hint, param, ctx)
         return Reference(tenant, pod)
 
 
 class SpanType(click.ParamType[float]):
-    """Reads a span of time in seconds, minutes or hours."""
+    """Reads a span of time in seconds, minutes, hours or days."""
 
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Give the seconds in ``90``, ``90s``, ``3m`` or ``1h``."""
+        """Give the seconds in ``90``, ``90s``, ``3m``, ``1h`` or ``2d``."""
         if isinstance(value, int | float):
             return float(value)
         match = _SPAN.fullmatch(str(value).strip())
         if match is None:
-            self.fail(f"{value!r} is no span of time: write for example 90s, 3m or 1h", param, ctx)
+            self.fail(texts_of(os.environ)("usage.no_span", value=repr(value)), param, ctx)
         return float(match[1]) * _FACTORS[match[2]]
 
 
@@ -78,9 +81,9 @@ def assignments(texts: Sequence[str], option: str) -> dict[str, str]:
         path, equals, value = text.partition("=")
         if not equals or not path:
             # The text itself may be a secret that slipped into the wrong option: it is not repeated.
-            raise click.UsageError(f"{option} takes PATH=VALUE, for example {option} greeting=hello")
+            raise misused("no_assignment", option=option)
         if path in read:
-            raise click.UsageError(f"{option} {path} is given twice")
+            raise misused("given_twice", option=option, path=path)
         read[path] = value
     return read
 
@@ -99,7 +102,7 @@ def secrets(
     """
     sources = assignments(texts, "--secret")
     if sum(source == "-" for source in sources.values()) > 1:
-        raise click.UsageError("only one --secret can be read from standard input")
+        raise misused("one_secret_from_input")
     return {
         path: secret_from(source, environ, what=path, option=f"--secret {path}=", stdin=stdin)
         for path, source in sources.items()

@@ -11,10 +11,11 @@ import click
 
 from agentpod_cli.app import App
 from agentpod_cli.cli import cli
-from agentpod_cli.errors import CliError
+from agentpod_cli.errors import CliError, told
 from agentpod_cli.exits import Exit
 from agentpod_cli.texts import texts_of
 from agentpod_cli.translation import translate
+from agentpod_client.errors import ClientError
 
 
 def main() -> NoReturn:
@@ -24,16 +25,22 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str], app: App | None = None) -> int:
     """Run a command line and give its exit code."""
+    app = app or App()
     translate(cli, texts_of(os.environ))
     try:
         code = cli.main(args=list(arguments), prog_name="agentpod", standalone_mode=False, obj=app)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return Exit.USAGE
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except ClientError as error:
+        shown = told(error, source=app.target().source)
+        shown.show()
+        return shown.exit_code
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
     except BrokenPipeError:

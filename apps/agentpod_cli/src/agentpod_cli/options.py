@@ -12,6 +12,7 @@ import click
 from agentpod_cli.app import App, open_app
 from agentpod_cli.inputs import REFERENCE, SPAN
 from agentpod_cli.render.formats import OUTPUTS
+from agentpod_client.errors import ClientError
 
 KEPT = "\b\n"
 """What click wants before a paragraph whose lines are to be kept."""
@@ -123,17 +124,17 @@ def tenant_argument(function: FuncT) -> FuncT:
 
 def complete_pods(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Complete ``TENANT/POD`` from the server; nothing when it does not answer at once."""
-    return _begun(context, begun, lambda app: [f"{pod['tenant']}/{pod['name']}" for pod in _quick(app).pods()])
+    return _begun(context, begun, lambda app: [f"{pod['tenant']}/{pod['name']}" for pod in _quick(app).list_pods()])
 
 
 def complete_tenants(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Complete a tenant's name."""
-    return _begun(context, begun, lambda app: [tenant["slug"] for tenant in _quick(app).tenants()])
+    return _begun(context, begun, lambda app: [tenant["slug"] for tenant in _quick(app).list_tenants()])
 
 
 def complete_adapters(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Complete an adapter's name."""
-    return _begun(context, begun, lambda app: [adapter["id"] for adapter in _quick(app).adapters()])
+    return _begun(context, begun, lambda app: [adapter["id"] for adapter in _quick(app).list_adapters()])
 
 
 def _quick(app: App) -> Any:
@@ -143,6 +144,6 @@ def _quick(app: App) -> Any:
 def _begun(context: click.Context, begun: str, names: Callable[[App], list[str]]) -> list[str]:
     try:
         return [name for name in names(open_app(context)) if name.startswith(begun)]
-    except click.ClickException:
+    except (click.ClickException, ClientError):
         # A completion that fails offers nothing: a message would land in the line being typed.
         return []

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import click
 
 from agentpod_cli.cli import cli
+from agentpod_cli.exits import BY_STATUS, MEANINGS, Exit, exit_of_status
 from agentpod_cli.translation import parts
+from agentpod_core import catalogue
 
 _HEAD = """# Command line reference
 
@@ -16,10 +18,36 @@ _HEAD = """# Command line reference
 """
 
 
+_EXITS = """## Exit codes
+
+A refusal of the server has an HTTP status and a reason, and the reason decides: where it is listed here, its
+code is this one, else the code is that of the status. A status that is not listed ends in 1.
+
+| Code | Meaning | HTTP statuses | Reasons apart from their status |
+|---|---|---|---|
+"""
+
+
 def reference() -> str:
     """Give the whole page as Markdown."""
-    sections = [_HEAD, *_command(cli, click.Context(cli, info_name="agentpod"), depth=2)]
+    sections = [_HEAD, _exits(), *_command(cli, click.Context(cli, info_name="agentpod"), depth=2)]
     return "\n".join(sections).rstrip() + "\n"
+
+
+def _exits() -> str:
+    """Tell the exit codes, and which reasons of the server have another one than their HTTP status."""
+    rows = []
+    for code, meaning in MEANINGS.items():
+        statuses = ", ".join(str(status) for status, exit_code in BY_STATUS.items() if exit_code is code)
+        reasons = ", ".join(f"`{reason}`" for reason in special_reasons(code))
+        rows.append(f"| {code.value} | {meaning} | {statuses} | {reasons} |")
+    return _EXITS + "\n".join(rows) + "\n"
+
+
+def special_reasons(code: Exit) -> list[str]:
+    """Give the catalogue's reasons that end in this exit code though their HTTP status alone would not."""
+    entries = (catalogue.entry(reason) for reason in sorted(catalogue.reasons()))
+    return [one.reason for one in entries if one.status and one.exit == code != exit_of_status(one.status)]
 
 
 def _command(command: click.Command, context: click.Context, *, depth: int) -> Iterator[str]:

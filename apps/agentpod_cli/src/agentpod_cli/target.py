@@ -102,7 +102,11 @@ def checked_address(text: str) -> str:
 
 
 def remember(environ: Mapping[str, str], target: Target) -> Path:
-    """Write a server into the user's context and make it the current one; the file is 0600 at every moment."""
+    """Write a server into the user's context and make it the current one; the file is 0600 at every moment.
+
+    Raises:
+        CliError: the file cannot be written.
+    """
     path = user_context_path(environ)
     context = _read(path)
     servers = context.get("servers")
@@ -111,6 +115,15 @@ def remember(environ: Mapping[str, str], target: Target) -> Path:
         "current": target.server,
         "servers": (servers if isinstance(servers, dict) else {}) | {target.server: entry},
     }
+    try:
+        _write(path, context)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise CliError("ContextUnwritable", Exit.FAILED, path=path, why=why) from None
+    return path
+
+
+def _write(path: Path, context: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # mkstemp makes the file 0600, and the rename keeps a reader from seeing half of it.
     handle, name = tempfile.mkstemp(prefix=".context-", dir=path.parent)
@@ -122,7 +135,6 @@ def remember(environ: Mapping[str, str], target: Target) -> Path:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    return path
 
 
 def _read(path: Path) -> dict[str, Any]:

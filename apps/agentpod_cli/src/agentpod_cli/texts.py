@@ -39,6 +39,10 @@ class Texts:
         """Give the translation of a help text; None where there is none."""
         return self._texts.get("help", {}).get(english)
 
+    def find_click(self, english: str) -> str | None:
+        """Give the translation of one of click's own messages; None where there is none."""
+        return self._texts.get("click", {}).get(english)
+
     def error(self, reason: str) -> dict[str, str]:
         """Give title, text and repair of one of the CLI's own errors."""
         entry: dict[str, str] = self._texts["errors"][reason]

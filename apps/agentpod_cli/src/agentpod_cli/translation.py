@@ -1,6 +1,6 @@
-"""Puts the help of the whole command tree into the user's language.
+"""Puts the help of the whole command tree, and click's own words, into the user's language.
 
-The English help texts in the code are the keys, as with gettext; examples are commands and stay.
+The English texts in the code are the keys, as with gettext; commands in examples stay.
 """
 
 from __future__ import annotations
@@ -8,19 +8,41 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import click
+import click.core
+import click.decorators
+import click.exceptions
+import click.formatting
+import click.parser
+import click.shell_completion
+import click.termui
+import click.types
 
 from agentpod_cli.options import KEPT
 from agentpod_cli.texts import Texts
 
+CLICK = (
+    click.core,
+    click.decorators,
+    click.exceptions,
+    click.formatting,
+    click.parser,
+    click.shell_completion,
+    click.termui,
+    click.types,
+)
+"""Where click speaks to users."""
+
 
 def translate(command: click.Command, texts: Texts) -> None:
-    """Translate a command, its options and everything below it; a text without a translation stays English."""
+    """Translate a command, its options, everything below it, and click; what has no translation stays English."""
+    _teach_click(texts)
     if texts.language == "en":
         return
     for one in tree(command):
         summary, body = parts(one.help or "")
         translated = texts.find_help(summary)
         if translated is not None:
+            body = body.replace("Examples:", texts("note.examples"), 1)
             one.help = f"{translated}\n\n{body}" if body else translated
         for option in options(one):
             option.help = texts.find_help(option.help or "") or option.help
@@ -46,3 +68,17 @@ def parts(text: str) -> tuple[str, str]:
     said, mark, examples = text.partition(KEPT)
     paragraphs = [" ".join(paragraph.split()) for paragraph in said.split("\n\n") if paragraph.strip()]
     return "\n\n".join(paragraphs), f"{mark}{examples}" if mark else ""
+
+
+def _teach_click(texts: Texts) -> None:
+    # Click asks gettext, which reads compiled catalogues from folders alone; ours is at hand already.
+    def say(message: str) -> str:
+        return texts.find_click(message) or message
+
+    def count(singular: str, plural: str, number: int) -> str:
+        return say(singular if number == 1 else plural)
+
+    for module in CLICK:
+        for name, words in (("_", say), ("ngettext", count)):
+            if name in vars(module):
+                setattr(module, name, words)

@@ -1,4 +1,4 @@
-"""``agentpod adapter …`` and ``agentpod plugin …``: what can be run, and who offers it."""
+"""``agentpod adapter …``: what can be run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def list_adapters(app: App, output: Output) -> None:
     Examples:
       agentpod adapter list
     """
-    found = app.client.adapters()
+    found = list(app.client.list_adapters())
     if text := listing(views.adapters(), found, output, app.texts, coloured=app.coloured):
         app.say(text)
     else:
@@ -49,7 +49,7 @@ def get(app: App, name: str, output: Output) -> None:
     Examples:
       agentpod adapter get echo -o yaml
     """
-    app.say(single(views.adapters(), app.client.adapter(name), output, app.texts, coloured=app.coloured))
+    app.say(single(views.adapters(), app.client.get_adapter(name), output, app.texts, coloured=app.coloured))
 
 
 @adapter.command()
@@ -71,27 +71,4 @@ def schema(app: App, name: str, output: str) -> None:
       agentpod adapter schema echo
       agentpod adapter schema openclaw -o yaml
     """
-    app.say(document(app.client.adapter_schema(name), "yaml" if output == "yaml" else "json"))
-
-
-@click.group(cls=Noun)
-def plugin() -> None:
-    """Look at the installed plugins."""
-
-
-@plugin.command(name="list")
-@output_option
-@server_options
-@pass_app
-def list_plugins(app: App, output: Output) -> None:
-    """List plugins: what each offers, or why it was left out.
-
-    Examples:
-      agentpod plugin list
-      agentpod plugin list -o wide
-    """
-    found = app.client.plugins()
-    if text := listing(views.plugins(app.texts), found, output, app.texts, coloured=app.coloured):
-        app.say(text)
-    else:
-        app.note(app.texts("plugin.none"))
+    app.say(document(app.client.get_adapter_schema(name), "yaml" if output == "yaml" else "json"))

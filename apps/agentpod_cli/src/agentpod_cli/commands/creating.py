@@ -10,7 +10,7 @@ import click
 
 from agentpod_cli import specfile
 from agentpod_cli.app import App
-from agentpod_cli.errors import CliError, ServerError
+from agentpod_cli.errors import CliError, misused
 from agentpod_cli.exits import Exit
 from agentpod_cli.inputs import Reference, ReferenceType, assignments, secrets
 from agentpod_cli.options import (
@@ -24,8 +24,9 @@ from agentpod_cli.options import (
 )
 from agentpod_cli.progress import steps
 from agentpod_cli.render.formats import Output, document
-from agentpod_cli.shapes import Pod
 from agentpod_cli.wait import Waiter
+from agentpod_client.errors import ApiError, ClientError
+from agentpod_client.shapes import Pod
 
 _CHANNEL_MARK = "x-agentpod-channel"
 
@@ -90,15 +91,15 @@ def create(app: App, tenant: str, adapter: str, channel: str | None, **options: 
     values = assignments(options["set_texts"], "--set")
     hidden = secrets(options["secret_texts"], app.environ)
     if channel is not None:
-        path = channel_field(app.client.adapter_schema(adapter))
+        path = channel_field(app.client.get_adapter_schema(adapter))
         if path is None:
             raise CliError("NoChannels", Exit.USAGE, adapter=adapter)
         if path in values:
-            raise click.UsageError(f"--channel and --set {path} say the same thing")
+            raise misused("channel_twice", path=path)
         values[path] = channel
     body = {"name": "main", "adapter": adapter} | _overrides(options) | {"set": values, "secrets": hidden}
     with _tenant(app, tenant):
-        made = app.client.create_pod(tenant, body)
+        made, _ = app.client.create_pod(tenant, **body)
     _follow(app, made, options)
 
 
@@ -128,16 +129,17 @@ def create_pod(app: App, reference: Reference | None, adapter: str | None, sourc
     """
     values = assignments(options["set_texts"], "--set")
     if source == "-" and any(text.endswith("=-") for text in options["secret_texts"]):
-        raise click.UsageError("-f - and --secret PATH=- both want standard input")
+        raise misused("file_and_secret_from_input")
     hidden = secrets(options["secret_texts"], app.environ)
     body = specfile.read_spec(source) if source else {}
     reference = _named(reference, body)
     body |= {"name": reference.pod} | ({"adapter": adapter} if adapter else {}) | _overrides(options)
     if "adapter" not in body:
-        raise click.UsageError("say which kind of agent with --adapter (agentpod adapter list shows them)")
+        raise misused("say_adapter")
     body["set"] = dict(body.get("set") or {}) | values
     body["secrets"] = dict(body.get("secrets") or {}) | hidden
-    _follow(app, app.client.create_pod(reference.tenant, body), options)
+    made, _ = app.client.create_pod(reference.tenant, **body)
+    _follow(app, made, options)
 
 
 def channel_field(schema: dict[str, Any]) -> str | None:
@@ -168,7 +170,7 @@ def _named(reference: Reference | None, body: dict[str, Any]) -> Reference:
         return reference
     if tenant and name:
         return Reference(tenant, name)
-    raise click.UsageError("name the pod as TENANT/POD, or give tenant and name in the file")
+    raise misused("name_the_pod")
 
 
 def _overrides(options: dict[str, Any]) -> dict[str, Any]:
@@ -184,20 +186,20 @@ def _tenant(app: App, slug: str) -> Iterator[None]:
     """Have a tenant, and take a new one back when its pod is refused: nothing half-made stays behind."""
     is_new = False
     try:
-        _, is_new = app.client.create_tenant({"slug": slug})
-    except ServerError as error:
+        _, is_new = app.client.create_tenant(slug=slug)
+    except ApiError as error:
         # A tenant that was given a name or an address before is that tenant all the same.
         if error.reason != "TenantExists":
             raise
     try:
         yield
-    except ServerError:
+    except ApiError:
         if is_new:
             # Should this fail too, the refusal is still what the user has to hear of.
-            with suppress(CliError), steps(app) as shown:
+            with suppress(CliError, ClientError), steps(app) as shown:
                 app.client.delete_tenant(slug, cascade=False)
                 # The next attempt may come at once, and must not meet what is left of this one.
-                Waiter(app.client, app.texts, shown, timeout=_TAKING_BACK).gone(slug, lambda: app.client.tenant(slug))
+                Waiter(app.client, app.texts, shown, timeout=_TAKING_BACK).tenant_gone(slug)
         raise
 
 

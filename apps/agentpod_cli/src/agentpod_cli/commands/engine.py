@@ -12,6 +12,7 @@ from agentpod_cli.render import plans, views
 from agentpod_cli.render.amounts import age, seconds
 from agentpod_cli.render.formats import Output, document, listing
 from agentpod_cli.render.tables import facts
+from agentpod_client.bodies import ReconcileRequest
 
 
 @click.command(cls=Verb)
@@ -50,8 +51,10 @@ def reconcile(app: App, reference: Reference | None, dry_run: bool, output: Outp
       agentpod reconcile --dry-run
       agentpod reconcile acme/support
     """
-    tenant, pod = (reference.tenant, reference.pod) if reference else (None, None)
-    answer = app.client.reconcile(tenant, pod, dry_run=dry_run)
+    body: ReconcileRequest = {"dry_run": dry_run}
+    if reference is not None:
+        body |= {"tenant": reference.tenant, "pod": reference.pod}
+    answer = app.client.reconcile(**body)
     if output in ("json", "yaml"):
         app.say(document(answer, output))
     elif output == "name":
@@ -64,7 +67,7 @@ def reconcile(app: App, reference: Reference | None, dry_run: bool, output: Outp
 
 
 def _server_health(app: App, output: Output) -> bool:
-    seen = app.client.ready()
+    seen = app.client.get_readiness()
     if output in ("json", "yaml"):
         app.say(document(seen, output))
     else:
@@ -75,7 +78,7 @@ def _server_health(app: App, output: Output) -> bool:
 
 
 def _pod_health(app: App, reference: Reference, output: Output) -> bool:
-    seen = app.client.pod_health(reference.tenant, reference.pod)
+    seen = app.client.get_pod_health(reference.tenant, reference.pod)
     if output in ("json", "yaml"):
         app.say(document(seen, output))
     elif output == "name":

@@ -8,14 +8,17 @@ from typing import Any
 
 import click
 
-from agentpod_cli import follow
 from agentpod_cli.app import App
+from agentpod_cli.errors import misused
 from agentpod_cli.options import Verb, complete_tenants, output_option, pass_app, server_options
 from agentpod_cli.render.amounts import clean, local
 from agentpod_cli.render.formats import Output, document, listing
 from agentpod_cli.render.views import about
 from agentpod_cli.render.views import events as events_view
-from agentpod_cli.shapes import Event
+from agentpod_client.shapes import Event
+
+NEWEST = 100
+"""How many events are shown where nobody says from where."""
 
 
 def watch_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,7 +54,7 @@ def events(  # noqa: PLR0913 - click's options
       agentpod events --tenant acme -o json
     """
     if pod is not None and tenant is None:
-        raise click.UsageError("--pod needs --tenant")
+        raise misused("pod_needs_tenant")
     show_events(app, tenant, pod, following=following, after=after, output=output)
 
 
@@ -59,7 +62,11 @@ def show_events(  # noqa: PLR0913 - the filters
     app: App, tenant: str | None, pod: str | None, *, following: bool, after: int | None, output: Output
 ) -> None:
     """Write the events so far; when ``following``, those that come too, for ever."""
-    seen = app.client.events(tenant=tenant, pod=pod, after=after)
+    seen = list(
+        app.client.list_events(tenant=tenant, pod=pod, after=after, limit=NEWEST)
+        if after is None
+        else app.client.list_events(tenant=tenant, pod=pod, after=after)
+    )
     if not following:
         if text := listing(events_view(), seen, output, app.texts, coloured=app.coloured):
             app.say(text)
@@ -70,7 +77,7 @@ def show_events(  # noqa: PLR0913 - the filters
         _show(app, event, output)
     last = seen[-1]["seq"] if seen else after or 0
     lost = lambda: app.note(app.texts("note.lost"))  # noqa: E731 - shorter than a function
-    for event in follow.events(app.client, tenant=tenant, pod=pod, after=last, lost=lost):
+    for event in app.client.follow_events(tenant=tenant, pod=pod, after=last, lost=lost):
         _show(app, event, output)
 
 

@@ -39,7 +39,7 @@ def build(app: App, adapter: str, wait: bool, timeout: float, output: Output) ->
     """
     with steps(app) as shown:
         waiter = Waiter(app.client, app.texts, shown, timeout=timeout)
-        operation = app.client.build_image(adapter)
+        operation = app.client.build_image(adapter=adapter)
         if wait:
             operation = waiter.finished(operation)
         passed = waiter.passed
@@ -63,7 +63,7 @@ def list_images(app: App, output: Output) -> None:
     Examples:
       agentpod image list
     """
-    found = app.client.images()
+    found = list(app.client.list_images())
     if text := listing(views.images(), found, output, app.texts, coloured=app.coloured):
         app.say(text)
     else:

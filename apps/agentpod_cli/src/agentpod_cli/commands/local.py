@@ -15,6 +15,7 @@ from agentpod_cli.errors import CliError
 from agentpod_cli.exits import Exit
 from agentpod_cli.options import Noun, Verb, pass_app, server_options
 from agentpod_cli.render.formats import document
+from agentpod_client.errors import ClientError
 
 _PASS_ON: dict[str, Any] = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 """What follows these verbs belongs to the server's own command line, which knows its options."""
@@ -87,7 +88,9 @@ def version(app: App, output: str) -> None:
     """
     server: dict[str, Any] | None = None
     try:
-        server = dict(app.connect(timeout=2.0).version())
+        server = dict(app.connect(timeout=2.0).get_version())
+    except ClientError:
+        server = None
     except CliError as error:
         if error.exit_code == Exit.USAGE:
             raise

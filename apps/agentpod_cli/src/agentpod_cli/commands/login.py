@@ -7,7 +7,7 @@ import socket
 import click
 
 from agentpod_cli.app import App
-from agentpod_cli.errors import CliError
+from agentpod_cli.errors import CliError, misused
 from agentpod_cli.exits import Exit
 from agentpod_cli.inputs import secret_from
 from agentpod_cli.options import Verb, pass_app, server_options
@@ -33,15 +33,14 @@ def login(app: App, url: str | None, user: str | None, password: str | None, tok
       agentpod login https://agentpod.example.com --token env:MY_TOKEN
     """
     if token is not None and (user is not None or password is not None):
-        raise click.UsageError("--token stands instead of --user and --password")
+        raise misused("token_or_password")
     app.server = url or app.server
     if token is not None:
         given = secret_from(token, app.environ, what="token", option="--token ")
     else:
         user, secret = _credentials(app, user, password)
-        given = app.connect(token="").login(user, secret, f"cli {socket.gethostname()}")["token"] or ""
-    client = app.connect(token=given)
-    target = client.target
+        given = _made_token(app, user, secret)
+    client, target = app.connect(token=given), app.target()
     who = client.whoami()
     path = remember(app.environ, Target(server=target.server, token=given, ca=target.ca))
     app.say(app.texts("login.done", actor=who["actor"], server=target.server))
@@ -50,10 +49,15 @@ def login(app: App, url: str | None, user: str | None, password: str | None, tok
         app.note(app.texts("login.plain"))
 
 
+def _made_token(app: App, user: str, password: str) -> str:
+    answer = app.connect(token="").login(user=user, password=password, token_name=f"cli {socket.gethostname()}")
+    return answer.get("token") or ""
+
+
 def _credentials(app: App, user: str | None, password: str | None) -> tuple[str, str]:
     if password is not None:
         if user is None:
-            raise click.UsageError("--password needs --user")
+            raise misused("password_needs_user")
         return user, secret_from(password, app.environ, what="password", option="--password ")
     if not app.asks:
         raise CliError("NobodyToLogIn", Exit.USAGE)

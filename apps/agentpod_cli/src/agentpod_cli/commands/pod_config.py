@@ -9,11 +9,13 @@ import click
 from agentpod_cli import specfile
 from agentpod_cli.app import App
 from agentpod_cli.commands.creating import value_options
-from agentpod_cli.errors import CliError, ServerError
+from agentpod_cli.errors import CliError, misused, told
 from agentpod_cli.exits import Exit
 from agentpod_cli.inputs import Reference, assignments, secrets
 from agentpod_cli.options import Noun, pass_app, pod_argument, server_options
 from agentpod_cli.render.formats import document
+from agentpod_client.bodies import ConfigWrite
+from agentpod_client.errors import ApiError
 
 _INVALID = 422
 
@@ -45,7 +47,7 @@ def get(app: App, reference: Reference, path: str | None, output: str) -> None:
       agentpod pod config get acme/support
       agentpod pod config get acme/support model.name
     """
-    value: Any = app.client.pod_config(reference.tenant, reference.pod)["config"]
+    value: Any = app.client.get_pod_config(reference.tenant, reference.pod)["config"]
     for part in path.split(".") if path else ():
         try:
             value = value[int(part)] if isinstance(value, list) else value[part]
@@ -75,11 +77,13 @@ def set_fields(
     plain = assignments((*values, *set_texts), "PATH=VALUE" if values else "--set")
     hidden = secrets(secret_texts, app.environ)
     if not plain and not hidden:
-        raise click.UsageError("say what to change: PATH=VALUE or --secret PATH=SOURCE")
-    body = {"set": plain, "secrets": hidden}
-    changed = app.client.patch_config(
-        reference.tenant, reference.pod, {key: part for key, part in body.items() if part}
-    )
+        raise misused("say_what", options="PATH=VALUE, --secret PATH=SOURCE")
+    body: ConfigWrite = {}
+    if plain:
+        body["set"] = plain
+    if hidden:
+        body["secrets"] = hidden
+    changed = app.client.update_pod_config(reference.tenant, reference.pod, **body)
     _tell(app, reference, changed["generation"])
 
 
@@ -98,7 +102,7 @@ def edit(app: App, reference: Reference) -> None:
     """
     if not app.asks:
         raise CliError("NobodyToEdit", Exit.USAGE)
-    current = app.client.pod_config(reference.tenant, reference.pod)
+    current = app.client.get_pod_config(reference.tenant, reference.pod)
     text = original = document(current["config"], "yaml") + "\n"
     notes = app.texts("config.head", pod=reference).splitlines()
     while True:
@@ -110,13 +114,16 @@ def edit(app: App, reference: Reference) -> None:
         text = body
         try:
             value = specfile.read_object(body, "config")
-            changed = app.client.replace_config(
-                reference.tenant, reference.pod, value, generation=current["generation"]
+            changed = app.client.replace_pod_config(
+                reference.tenant, reference.pod, config=value, generation=current["generation"]
             )
         except CliError as error:
-            if isinstance(error, ServerError) and error.status != _INVALID:
-                raise
             notes = error.lines(app.texts)
+            continue
+        except ApiError as error:
+            if error.status != _INVALID:
+                raise
+            notes = told(error, source="").lines(app.texts)
             continue
         _tell(app, reference, changed["generation"])
         return

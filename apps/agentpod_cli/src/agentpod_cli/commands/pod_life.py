@@ -74,27 +74,26 @@ def delete(  # noqa: PLR0913 - click's options
       agentpod pod delete acme/support
       agentpod pod delete acme/support --keep-data --yes
     """
-    app.client.pod(reference.tenant, reference.pod)
+    app.client.get_pod(reference.tenant, reference.pod)
     key = "ask.delete_pod_keep" if keep_data else "ask.delete_pod"
     app.confirm(app.texts(key, pod=reference), yes=yes)
     with steps(app) as shown:
         waiter = Waiter(app.client, app.texts, shown, timeout=timeout)
         app.client.delete_pod(reference.tenant, reference.pod, keep_data=keep_data)
         if wait:
-            waiter.gone(str(reference), lambda: app.client.pod(reference.tenant, reference.pod))
+            waiter.pod_gone(reference)
     app.say(app.texts("done.deleted" if wait else "done.deleting", name=reference))
 
 
 def _act(app: App, reference: Reference, verb: str, *, wait: bool, timeout: float) -> None:
     with steps(app) as shown:
         waiter = Waiter(app.client, app.texts, shown, timeout=timeout)
-        app.client.act_on_pod(reference.tenant, reference.pod, verb)
-        if wait:
-            generation = app.client.pod(reference.tenant, reference.pod)["spec"]["generation"]
-            if verb == "stop":
-                waiter.stopped(reference, generation)
-            else:
-                waiter.ready(reference, generation)
+        act = {"start": app.client.start_pod, "stop": app.client.stop_pod, "restart": app.client.restart_pod}[verb]
+        asked = act(reference.tenant, reference.pod)
+        if wait and verb == "stop":
+            waiter.stopped(reference, asked["spec"]["generation"])
+        elif wait:
+            waiter.ready(reference, asked["spec"]["generation"])
         passed = waiter.passed
     if wait:
         key = "pod.stopped" if verb == "stop" else "pod.ready"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import webbrowser
-from collections.abc import Iterator
 
 import click
 
-from agentpod_cli import follow, shapes
 from agentpod_cli.app import App
 from agentpod_cli.commands.events import show_events, watch_options
 from agentpod_cli.inputs import Reference
@@ -15,6 +13,7 @@ from agentpod_cli.options import Verb, output_option, pass_app, pod_argument, se
 from agentpod_cli.render.amounts import cpus, local, memory
 from agentpod_cli.render.formats import Output, document
 from agentpod_cli.render.tables import Column, View, table
+from agentpod_client import shapes
 
 
 @click.command(cls=Verb)
@@ -30,13 +29,10 @@ def logs(app: App, reference: Reference, following: bool, tail: int | None) -> N
       agentpod pod logs acme/support --tail 100
       agentpod pod logs -f acme/support
     """
-    path = app.client.logs_path(reference.tenant, reference.pod)
-    lines: Iterator[str]
-    if following:
-        lines = follow.logs(app.client, path, tail=tail, lost=lambda: app.note(app.texts("note.lost")))
-    else:
-        lines = app.client.log_lines(path, tail=tail)
-    for line in lines:
+    tenant, pod = reference.tenant, reference.pod
+    lost = lambda: app.note(app.texts("note.lost"))  # noqa: E731 - shorter than a function
+    follow, read = app.client.follow_pod_logs, app.client.get_pod_logs
+    for line in follow(tenant, pod, tail=tail, lost=lost) if following else read(tenant, pod, tail=tail):
         click.echo(line)
 
 
@@ -52,7 +48,7 @@ def events(app: App, reference: Reference, following: bool, after: int | None, o
       agentpod pod events acme/support
       agentpod pod events -f acme/support -o json
     """
-    app.client.pod(reference.tenant, reference.pod)
+    app.client.get_pod(reference.tenant, reference.pod)
     show_events(app, reference.tenant, reference.pod, following=following, after=after, output=output)
 
 
@@ -68,7 +64,7 @@ def stats(app: App, reference: Reference, output: Output) -> None:
       agentpod pod stats acme/support
       watch agentpod pod stats acme/support
     """
-    seen = app.client.pod_stats(reference.tenant, reference.pod)
+    seen = app.client.get_pod_stats(reference.tenant, reference.pod)
     if output in ("json", "yaml"):
         app.say(document(seen, output))
     elif output == "name":
@@ -104,12 +100,12 @@ def open_pod(app: App, reference: Reference, only_print: bool) -> None:  # noqa:
 def _usage() -> View[shapes.Stats]:
     return View(
         columns=(
-            Column(heading="cpu", cell=lambda seen: cpus(seen["cpu"])),
-            Column(heading="memory", cell=lambda seen: memory(seen["memory"])),
-            Column(heading="limit", cell=lambda seen: memory(seen["memory_limit"])),
-            Column(heading="processes", cell=lambda seen: str(seen["pids"] or "")),
-            Column(heading="received", cell=lambda seen: memory(seen["rx"])),
-            Column(heading="sent", cell=lambda seen: memory(seen["tx"])),
+            Column(heading="cpu", cell=lambda seen: cpus(seen.get("cpu"))),
+            Column(heading="memory", cell=lambda seen: memory(seen.get("memory"))),
+            Column(heading="limit", cell=lambda seen: memory(seen.get("memory_limit"))),
+            Column(heading="processes", cell=lambda seen: str(seen.get("pids") or "")),
+            Column(heading="received", cell=lambda seen: memory(seen.get("rx"))),
+            Column(heading="sent", cell=lambda seen: memory(seen.get("tx"))),
         ),
         name=lambda _: "",
     )

@@ -7,18 +7,19 @@ from contextlib import suppress
 
 import click
 
-from agentpod_cli import shapes
 from agentpod_cli.app import App
 from agentpod_cli.commands.creating import create_pod
+from agentpod_cli.commands.pod_change import token, update
 from agentpod_cli.commands.pod_config import config
 from agentpod_cli.commands.pod_life import delete, restart, start, stop
 from agentpod_cli.commands.pod_watch import events, logs, open_pod, stats
-from agentpod_cli.errors import CliError
 from agentpod_cli.inputs import Reference
 from agentpod_cli.options import Noun, Verb, complete_tenants, output_option, pass_app, pod_argument, server_options
 from agentpod_cli.render import colours
 from agentpod_cli.render.formats import Output, document, listing, single
 from agentpod_cli.render.pods import Row, describe, pods
+from agentpod_client import shapes
+from agentpod_client.errors import ClientError
 
 _STATS_TIME = 3.0
 _STATS_AT_ONCE = 8
@@ -43,7 +44,7 @@ def list_pods(app: App, tenant: str | None, phase: str | None, output: Output) -
       agentpod pod list --tenant acme -o wide
       agentpod pod list --phase crash-loop -o name
     """
-    found = app.client.pods(tenant=tenant, phase=phase)
+    found = list(app.client.list_pods(tenant=tenant, phase=phase))
     found.sort(key=lambda one: (one["tenant"], one["name"]))
     rows = _with_stats(app, found) if output in ("table", "wide") else [Row(pod=one) for one in found]
     view = pods(app.texts, app.now())
@@ -66,7 +67,7 @@ def get(app: App, reference: Reference, output: Output) -> None:
       agentpod pod get acme/support
       agentpod pod get acme/support -o yaml
     """
-    seen = app.client.pod(reference.tenant, reference.pod)
+    seen = app.client.get_pod(reference.tenant, reference.pod)
     row = _with_stats(app, [seen])[0] if output in ("table", "wide") else Row(pod=seen)
     view = pods(app.texts, app.now())
     app.say(single(view, row, output, app.texts, raw=seen, coloured=app.coloured))
@@ -84,7 +85,7 @@ def status(app: App, reference: Reference, output: Output) -> None:
       agentpod pod status acme/support
       agentpod pod status acme/support -o json
     """
-    seen = app.client.pod(reference.tenant, reference.pod)
+    seen = app.client.get_pod(reference.tenant, reference.pod)
     if output in ("json", "yaml"):
         app.say(document(seen["status"], output))
     elif output == "name":
@@ -99,11 +100,12 @@ def _with_stats(app: App, found: list[shapes.Pod]) -> list[Row]:
     if not asked:
         return [Row(pod=one) for one in found]
     seen: dict[str, shapes.Stats] = {}
+    quick = app.connect(timeout=_STATS_TIME)
 
     def ask(one: shapes.Pod) -> None:
         # A pod without numbers is still listed; its own verbs say what is wrong with it.
-        with suppress(CliError):
-            seen[one["id"]] = app.client.pod_stats(one["tenant"], one["name"], timeout=_STATS_TIME)
+        with suppress(ClientError):
+            seen[one["id"]] = quick.get_pod_stats(one["tenant"], one["name"])
 
     pool = ThreadPoolExecutor(max_workers=_STATS_AT_ONCE)
     try:
@@ -113,5 +115,7 @@ def _with_stats(app: App, found: list[shapes.Pod]) -> list[Row]:
     return [Row(pod=one, stats=seen.get(one["id"])) for one in found]
 
 
-for _verb in (create_pod, list_pods, get, status, start, stop, restart, delete, logs, events, stats, open_pod, config):
+for _verb in (create_pod, list_pods, get, status, update, start, stop, restart, delete):
     pod.add_command(_verb)
+for _more in (logs, events, stats, open_pod, config, token):
+    pod.add_command(_more)

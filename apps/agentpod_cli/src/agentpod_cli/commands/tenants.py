@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from agentpod_cli.app import App
+from agentpod_cli.errors import misused
 from agentpod_cli.options import (
     Noun,
     output_option,
@@ -41,7 +42,7 @@ def create(app: App, tenant: str, name: str | None, email: str | None, output: O
       agentpod tenant create acme
       agentpod tenant create acme --name "Acme Ltd." --email ops@acme.example
     """
-    made, _ = app.client.create_tenant(_given(slug=tenant, name=name, email=email))
+    made, _ = app.client.create_tenant(slug=tenant, **_given(name=name, email=email))
     if output in ("table", "wide"):
         app.say(app.texts("tenant.created", tenant=made["slug"]))
         app.note(app.texts("tenant.next", tenant=made["slug"]))
@@ -60,7 +61,7 @@ def list_tenants(app: App, output: Output) -> None:
       agentpod tenant list
       agentpod tenant list -o name
     """
-    found = sorted(app.client.tenants(), key=lambda one: one["slug"])
+    found = sorted(app.client.list_tenants(), key=lambda one: one["slug"])
     if text := listing(views.tenants(app.now()), found, output, app.texts, coloured=app.coloured):
         app.say(text)
     else:
@@ -78,7 +79,7 @@ def get(app: App, tenant: str, output: Output) -> None:
     Examples:
       agentpod tenant get acme -o yaml
     """
-    _show(app, app.client.tenant(tenant), output)
+    _show(app, app.client.get_tenant(tenant), output)
 
 
 @tenant.command()
@@ -92,7 +93,7 @@ def status(app: App, tenant: str, output: Output) -> None:
     Examples:
       agentpod tenant status acme
     """
-    seen = app.client.tenant_status(tenant)
+    seen = app.client.get_tenant_status(tenant)
     if output in ("json", "yaml"):
         app.say(document(seen, output))
         return
@@ -121,8 +122,8 @@ def update(app: App, tenant: str, name: str | None, email: str | None, output: O
     """
     patch = _given(name=name, email=email)
     if not patch:
-        raise click.UsageError("say what to change: --name or --email")
-    _show(app, app.client.update_tenant(tenant, patch), output)
+        raise misused("say_what", options="--name, --email")
+    _show(app, app.client.update_tenant(tenant, **patch), output)
 
 
 @tenant.command()
@@ -135,7 +136,7 @@ def stop(app: App, tenant: str) -> None:
     Examples:
       agentpod tenant stop acme
     """
-    app.client.act_on_tenant(tenant, "stop")
+    app.client.stop_tenant(tenant)
     app.say(app.texts("tenant.stopped", tenant=tenant))
 
 
@@ -149,7 +150,7 @@ def start(app: App, tenant: str) -> None:
     Examples:
       agentpod tenant start acme
     """
-    app.client.act_on_tenant(tenant, "start")
+    app.client.start_tenant(tenant)
     app.say(app.texts("tenant.started", tenant=tenant))
 
 
@@ -167,14 +168,14 @@ def delete(app: App, tenant: str, cascade: bool, wait: bool, timeout: float, yes
       agentpod tenant delete acme
       agentpod tenant delete acme --cascade --yes
     """
-    seen = app.client.tenant(tenant)
+    seen = app.client.get_tenant(tenant)
     key = "ask.delete_tenant_with_pods" if cascade and seen["pods"] else "ask.delete_tenant"
     app.confirm(app.texts(key, tenant=tenant, pods=seen["pods"]), yes=yes)
     with steps(app) as shown:
         waiter = Waiter(app.client, app.texts, shown, timeout=timeout)
         app.client.delete_tenant(tenant, cascade=cascade)
         if wait:
-            waiter.gone(tenant, lambda: app.client.tenant(tenant))
+            waiter.tenant_gone(tenant)
     app.say(app.texts("done.deleted" if wait else "done.deleting", name=tenant))
 
 
@@ -182,5 +183,5 @@ def _show(app: App, seen: Any, output: Output) -> None:
     app.say(single(views.tenants(app.now()), seen, output, app.texts, coloured=app.coloured))
 
 
-def _given(**values: str | None) -> dict[str, str]:
+def _given(**values: str | None) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}

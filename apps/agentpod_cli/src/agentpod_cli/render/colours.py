@@ -14,6 +14,7 @@ PHASES = {
     "stopped": "bright_black",
     "deleting": "bright_black",
 }
+OPERATIONS = {"running": "cyan", "succeeded": "green", "failed": "red"}
 SEVERITIES = {"warning": "yellow", "error": "red"}
 
 

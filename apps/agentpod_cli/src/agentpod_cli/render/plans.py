@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentpod_cli import shapes
 from agentpod_cli.render.amounts import clean
 from agentpod_cli.texts import Texts
+from agentpod_client import shapes
 
 
 def describe(plans: Sequence[shapes.Plan], texts: Texts) -> str:

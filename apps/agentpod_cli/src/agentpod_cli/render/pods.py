@@ -6,12 +6,12 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from agentpod_cli import shapes
 from agentpod_cli.render import colours
 from agentpod_cli.render.amounts import ABSENT, age, cpus, local, memory
 from agentpod_cli.render.tables import Column, View, facts, table
 from agentpod_cli.render.views import yes_no
 from agentpod_cli.texts import Texts
+from agentpod_client import shapes
 
 
 class Row(Struct, frozen=True, kw_only=True):

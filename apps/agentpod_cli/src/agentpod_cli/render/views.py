@@ -1,14 +1,17 @@
-"""How tenants, adapters, plugins, images, events and checks are listed."""
+"""How tenants, adapters, plugins, images, events, operations, tokens and checks are listed."""
 
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
-from agentpod_cli import shapes
 from agentpod_cli.render import colours
 from agentpod_cli.render.amounts import age, cpus, local, memory
 from agentpod_cli.render.tables import Column, View
 from agentpod_cli.texts import Texts
+from agentpod_client import shapes
+
+_STATES = {"ok": True, "partly": None, "failed": False, "disabled": None, "missing": False}
+"""What the state of a plugin means: good, bad, or neither."""
 
 
 def yes_no(texts: Texts, answer: bool | None) -> str:  # noqa: FBT001 - the value to be shown
@@ -52,15 +55,15 @@ def plugins(texts: Texts) -> View[shapes.Plugin]:
     return View(
         columns=(
             Column(heading="plugin", cell=lambda plugin: plugin["name"]),
+            Column(heading="distribution", cell=lambda plugin: plugin.get("distribution") or ""),
             Column(heading="version", cell=lambda plugin: plugin.get("version") or ""),
-            Column(
-                heading="loaded",
-                cell=lambda plugin: yes_no(texts, plugin.get("loaded")),
-                colour=lambda plugin: colours.of_answer(answer=plugin.get("loaded")),
-            ),
             Column(heading="offers", cell=_offers),
+            Column(
+                heading="state",
+                cell=lambda plugin: texts(f"plugin.{plugin['state']}"),
+                colour=lambda plugin: colours.of_answer(answer=_STATES[plugin["state"]]),
+            ),
             Column(heading="error", cell=lambda plugin: plugin.get("error") or ""),
-            Column(heading="distribution", cell=lambda plugin: plugin.get("distribution") or "", wide=True),
         ),
         name=lambda plugin: plugin["name"],
     )
@@ -102,6 +105,44 @@ def about(event: shapes.Event) -> str:
     return "/".join(part for part in (event.get("tenant"), event.get("pod")) if part)
 
 
+def operations(now: datetime) -> View[shapes.Operation]:
+    """List long work."""
+    return View(
+        columns=(
+            Column(heading="operation", cell=lambda one: one["id"]),
+            Column(heading="kind", cell=lambda one: one["kind"]),
+            Column(heading="target", cell=lambda one: one["target"]),
+            Column(
+                heading="status",
+                cell=lambda one: one["status"],
+                colour=lambda one: colours.OPERATIONS.get(one["status"]),
+            ),
+            Column(heading="progress", cell=_progress),
+            Column(heading="age", cell=lambda one: age(one["created_at"], now)),
+            Column(heading="actor", cell=lambda one: one["created_by"], wide=True),
+            Column(heading="error", cell=lambda one: one["error"]["message"] if one["error"] else "", wide=True),
+        ),
+        name=lambda one: one["id"],
+    )
+
+
+def tokens(now: datetime) -> View[shapes.Token]:
+    """List API tokens."""
+    return View(
+        columns=(
+            Column(heading="id", cell=lambda token: token["id"]),
+            Column(heading="name", cell=lambda token: token["name"]),
+            Column(heading="role", cell=lambda token: token["role"]),
+            Column(heading="tenant", cell=lambda token: token["tenant"] or ""),
+            Column(heading="age", cell=lambda token: age(token["created_at"], now)),
+            Column(heading="expires", cell=lambda token: local(token["expires_at"])),
+            Column(heading="used", cell=lambda token: age(token["last_used_at"], now)),
+            Column(heading="prefix", cell=lambda token: token["prefix"], wide=True),
+        ),
+        name=lambda token: token["id"],
+    )
+
+
 def checks(texts: Texts) -> View[tuple[str, str]]:
     """List the parts of the server and how they are."""
     return View(
@@ -115,6 +156,11 @@ def checks(texts: Texts) -> View[tuple[str, str]]:
         ),
         name=lambda check: check[0],
     )
+
+
+def _progress(operation: shapes.Operation) -> str:
+    percent, line = operation["progress"]["percent"], operation["progress"]["line"]
+    return " ".join(part for part in ("" if percent is None else f"{percent:.0f} %", line) if part)
 
 
 def _sizes(adapter: shapes.Adapter) -> str:
