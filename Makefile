@@ -7,7 +7,7 @@ PYTHON ?= python3
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install machine browser check test bench demo up clean
+.PHONY: help install machine browser postgresql check test bench demo up clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,13 +28,16 @@ machine: ## Install and start what the machine itself lacks: Docker, iptables, d
 browser: ## Install the browser that tests look at the dashboard with
 	scripts/machine.sh chromium
 
+postgresql: ## Install PostgreSQL 15, the oldest that is supported, beside the 18 that AgentPod brings
+	scripts/machine.sh postgresql
+
 check: install ## Lint, types, import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy $(foreach dist,$(DISTS),$(dist)/src)
 	$(BIN)/lint-imports
 
-test: install machine browser ## The whole suite: real Docker, PostgreSQL, Traefik and browser included
+test: install machine browser postgresql ## The whole suite: real Docker, PostgreSQL, Traefik and browser included
 	$(BIN)/python -m pytest
 
 bench: install machine ## Print the measured claims and write bench/results/latest.json

@@ -63,6 +63,7 @@ class Platform:
             **(extra or {}),
         }
         self.process: subprocess.Popen[bytes] | None = None
+        self.bin = BIN
 
     @property
     def log(self) -> str:
@@ -72,18 +73,18 @@ class Platform:
     def instance(self) -> str:
         return (self.state / "instance").read_text().strip()
 
-    def up(self) -> None:
-        """Start the server and wait until it is ready."""
+    def up(self, *, status: int = 200) -> None:
+        """Start the server and wait until ``/readyz`` answers so: 200 for a server that is ready."""
         with (self.state.parent / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [BIN / "agentpod", "up"], env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                [self.bin / "agentpod", "up"], env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         process = self.process
 
         def ready() -> bool:
             if process.poll() is not None:
                 pytest.fail(f"the server ended with {process.returncode}:\n{self.log[-4000:]}")
-            return httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=2).status_code == 200
+            return httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=2).status_code == status
 
         wait_for(ready, seconds=60, what=f"the server is ready\n{self.log[-4000:]}")
 
@@ -98,7 +99,7 @@ class Platform:
     ) -> subprocess.CompletedProcess[str]:
         """Run the command line; ``check`` is the exit code to expect."""
         done = subprocess.run(
-            [BIN / "agentpod", *args],
+            [self.bin / "agentpod", *args],
             env=self.env,
             text=True,
             capture_output=True,

@@ -301,6 +301,15 @@ async def test_low_port_needs_its_capability(daemons):
 
 
 @as_root
+async def test_groups_are_given_and_no_others(daemons):
+    """A daemon is in its account's own group and in those it names, never in one of ours."""
+    own = _status(await daemons.start(_sleeper(name="none")), "Groups").split()
+    assert len(own) == 1
+    given = _status(await daemons.start(_sleeper(name="some", groups=(4711, 4712))), "Groups").split()
+    assert sorted(given) == sorted([*own, "4711", "4712"])
+
+
+@as_root
 async def test_program_below_a_closed_folder_runs(daemons, state):
     """A program that its account cannot get to, as one below root's home, runs all the same."""
     program = state.folder("closed") / "sleep"

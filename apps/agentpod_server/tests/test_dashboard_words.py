@@ -9,6 +9,7 @@ import pytest
 
 import agentpod_server
 from agentpod_core import Problem
+from agentpod_core.host import PluginState
 from agentpod_core.values.status import ConditionType, Phase
 from agentpod_server.dashboard import words
 from agentpod_server.records import Role
@@ -25,6 +26,7 @@ COMPUTED = {
     *(f"tenant.{part}_{one}" for part in ("is", "wanted") for one in ("stopped", "deleted")),
     *(f"done.{one}" for one in ("made", "there", "saved", "unchanged", "restart", "start", "stop", "delete")),
     *(f"time.{sign}{unit}" for sign in ("", "in_") for unit in ("seconds", "minutes", "hours", "days")),
+    *(f"adapters.{one.value}" for one in PluginState),
     *(f"pod.{one}{part}" for one in ("subdomain", "image", "memory", "cpus") for part in ("", "_help")),
 }
 

@@ -7,9 +7,10 @@ a resync; they say where to look, never what to do.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from typing import Any
 
 from msgspec import Struct
@@ -118,6 +119,15 @@ class Controller:
                 await self._parts.clock.sleep(self._pace.renew)
         finally:
             await self._step_down()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run while the block does, and end in order with it."""
+        task = asyncio.create_task(self.run(), name="controller")
+        try:
+            yield
+        finally:
+            await _ended([task])
 
     def _nudge_pod(self, pod_id: str) -> None:
         self.nudge(pod_key(pod_id))

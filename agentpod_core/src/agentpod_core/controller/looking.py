@@ -68,6 +68,9 @@ class Look:
 
     def _seems_right(self, pod: PodInput, container: Container | None, number: int) -> bool:
         wanted = effective_wanted(pod)
+        is_lacking = self._parts.adapter_lack(pod.spec.adapter) is not None
+        if is_lacking is (pod.status.condition(ConditionType.UP_TO_DATE) is None):
+            return False
         if is_refused(pod) and self._queue.is_due(pod_key(pod.id)):
             return True
         alive = pod.status.condition(ConditionType.ALIVE)
@@ -90,8 +93,8 @@ class Look:
         if world.protection.active and not is_first_look:
             return
         # At the first look even where it is active: the router's ports may be others than last time.
-        entry = self._parts.router.entrypoints()
-        ports = tuple(port for port in (entry.http, entry.https) if port is not None)
+        entry = self._parts.router.entrypoints() if self._parts.router else None
+        ports = tuple(port for port in (entry.http, entry.https) if port is not None) if entry else ()
         try:
             await self._parts.runtime.apply(ProtectHost(ports=ports, reason="pods must not reach the host"), {})
         except Exception as error:  # noqa: BLE001 - whatever it is, the rest has to be looked at too

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from agentpod_core.errors import AgentPodError
-from agentpod_core.observed import Probed
+from agentpod_core.observed import Lack, Probed
 from agentpod_core.plugpoints.link import Link
 from agentpod_core.plugpoints.probes import HealthProbe
 from agentpod_core.ports import Clock, Links, PodInput, Telemetry
@@ -37,6 +37,11 @@ OUR_OWN = frozenset(
     }
 )
 """Reasons for which an agent could not be asked: they speak of the platform, and no restart of an agent mends them."""
+
+
+PATIENCE = 3.0
+"""Seconds beyond its own time after which a probe's silence is taken for the agent's. Who guards probes ends them
+sooner, and names them."""
 
 
 class _Follower(Struct):
@@ -115,7 +120,7 @@ class Prober:
         asked_at = self._clock.monotonic()
         while True:
             before = follower.probed
-            result, is_answer = await self._check(link, probe)
+            result, is_answer, lack = await self._check(link, probe)
             self._telemetry.probed(pod.id, result.seconds, result.reason)
             took, asked_at = self._clock.monotonic() - asked_at, self._clock.monotonic()
             follower.was_ready = follower.was_ready or result.ready
@@ -126,6 +131,7 @@ class Prober:
                 waited=(before.waited if before else 0.0) + (took / self._crowd() if is_answer else 0.0),
                 at=self._clock.now(),
                 started_at=container.started_at,
+                lack=lack,
             )
             if _is_news(before, probed, probe):
                 if not is_answer:
@@ -139,13 +145,21 @@ class Prober:
         booting = sum(one.boots and not one.was_ready for one in self._followers.values())
         return max(1.0, booting / self._slots)
 
-    async def _check(self, link: Link, probe: Probe) -> tuple[ProbeResult, bool]:
-        """Ask once; gives the result, and whether it is the agent's: what goes wrong with us is held against nobody."""
+    async def _check(self, link: Link, probe: Probe) -> tuple[ProbeResult, bool, Lack | None]:
+        """Ask once; gives the result, and whether it is the agent's: what goes wrong with us is held against nobody.
+
+        A probe that cannot be had is a lack.
+        """
         begun = self._clock.monotonic()
         is_answer = True
         try:
-            async with asyncio.timeout(probe.timeout + 1):
-                result = await self._probe(probe.probe).check(link, probe.settings, timeout=probe.timeout)
+            asker = self._probe(probe.probe)
+        except AgentPodError as error:
+            result = ProbeResult(alive=True, ready=False, reason=error.reason, params=error.params)
+            return result, False, Lack(reason=error.reason, params=error.params)
+        try:
+            async with asyncio.timeout(probe.timeout + PATIENCE):
+                result = await asker.check(link, probe.settings, timeout=probe.timeout)
         except TimeoutError:
             result = ProbeResult(alive=False, ready=False, reason="Timeout")
         except AgentPodError as error:
@@ -158,7 +172,7 @@ class Prober:
         if result.reason in OUR_OWN:
             is_answer = False
             result = msgspec.structs.replace(result, alive=True, ready=False)
-        return msgspec.structs.replace(result, seconds=self._clock.monotonic() - begun), is_answer
+        return msgspec.structs.replace(result, seconds=self._clock.monotonic() - begun), is_answer, None
 
 
 def _is_news(before: Probed | None, now: Probed, probe: Probe) -> bool:
@@ -166,7 +180,7 @@ def _is_news(before: Probed | None, now: Probed, probe: Probe) -> bool:
     if before is None:
         return True
     return (
-        (before.result.ready, before.result.reason) != (now.result.ready, now.result.reason)
+        (before.result.ready, before.result.reason, before.lack) != (now.result.ready, now.result.reason, now.lack)
         or probe.failures in {now.failures, now.silences}
         or before.waited < probe.start_deadline <= now.waited
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from msgspec import Struct
@@ -39,12 +42,66 @@ NOTIFIER: Final = Kind(name="notifier", hook="agentpod_notifiers", type=Notifier
 KINDS: Final = (AGENT, ROUTER, RUNTIME, PROBE, SECRET_STORE, NOTIFIER)
 
 
+class Owner(Struct, frozen=True, kw_only=True):
+    """Which plugin something comes from, and the distribution that brought it."""
+
+    plugin: str
+    distribution: str = ""
+    version: str = ""
+
+    @property
+    def source(self) -> str:
+        """The distribution and its version, as people write them."""
+        return f"{self.distribution or '?'} {self.version}".strip()
+
+    @property
+    def label(self) -> str:
+        """The plugin and where it comes from, for a list of several."""
+        return f"{self.plugin} ({self.source})"
+
+    def facts(self) -> dict[str, Any]:
+        """Give what every error about a plugin tells."""
+        return {
+            "plugin": self.plugin,
+            "distribution": self.distribution or "?",
+            "version": self.version or "?",
+        }
+
+
+class Incident(Struct, frozen=True, kw_only=True):
+    """What last went wrong in one call of one offer (``kind:name``) while it was in use.
+
+    ``count`` is how often since the host was made; ``is_over`` says that the call has worked since.
+    """
+
+    offer: str
+    call: str
+    error: AgentPodError
+    count: int
+    at: datetime
+    is_over: bool = False
+
+
+class PluginState(StrEnum):
+    """How it stands with a plugin.
+
+    ``partly``: something of it is in use, and something is wrong. ``missing``: it is not installed
+    any more, and something that it offered is still in use.
+    """
+
+    OK = "ok"
+    PARTLY = "partly"
+    FAILED = "failed"
+    DISABLED = "disabled"
+    MISSING = "missing"
+
+
 class PluginInfo(Struct, frozen=True, kw_only=True):
     """What is known of one plugin.
 
     ``offers`` are written ``kind:name`` and hold only what is in use. ``errors`` tell what went
-    wrong, each with a reason of the catalogue. ``distribution`` and ``version`` are empty for what
-    the server itself brings.
+    wrong when it was loaded and opened, ``incidents`` what did since; each has a reason of the
+    catalogue.
     """
 
     name: str
@@ -52,21 +109,64 @@ class PluginInfo(Struct, frozen=True, kw_only=True):
     version: str = ""
     offers: tuple[str, ...] = ()
     is_disabled: bool = False
+    is_missing: bool = False
     errors: tuple[AgentPodError, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+
+    @property
+    def state(self) -> PluginState:
+        """How it stands with it."""
+        if self.is_disabled:
+            return PluginState.DISABLED
+        if self.is_missing:
+            return PluginState.MISSING
+        if self.errors and not self.offers:
+            return PluginState.FAILED
+        if self.errors or not all(one.is_over for one in self.incidents):
+            return PluginState.PARTLY
+        return PluginState.OK
 
 
 class Offer:
-    """One thing that one plugin offers, and how it stands with it."""
+    """One thing that one plugin offers, and how it stands with it. ``fenced`` is what others get to see of it."""
 
-    def __init__(self, kind: Kind, name: str, plugin: str, thing: Thing) -> None:
+    def __init__(self, kind: Kind, name: str, owner: Owner, thing: Thing) -> None:
         self.kind = kind
         self.name = name
-        self.plugin = plugin
+        self.owner = owner
         self.thing = thing
+        self.fenced: Thing = thing
         self.is_open = False
         self.error: AgentPodError | None = None
+        self.incidents: dict[str, Incident] = {}
 
     @property
     def label(self) -> str:
         """Its kind and name, as lists show it."""
         return f"{self.kind.name}:{self.name}"
+
+
+def described(
+    owner: Owner, offers: Sequence[Offer], errors: Sequence[AgentPodError], *, is_disabled: bool
+) -> PluginInfo:
+    """Describe an installed plugin by what it offers and what went wrong with it."""
+    return PluginInfo(
+        name=owner.plugin,
+        distribution=owner.distribution,
+        version=owner.version,
+        is_disabled=is_disabled,
+        offers=tuple(sorted(offer.label for offer in offers)),
+        errors=(*errors, *(one.error for one in offers if one.error)),
+        incidents=tuple(incident for one in offers for incident in one.incidents.values()),
+    )
+
+
+def missing(owner: Owner, errors: Sequence[AgentPodError]) -> PluginInfo:
+    """Describe a plugin that is not installed and still needed."""
+    return PluginInfo(
+        name=owner.plugin,
+        distribution=owner.distribution,
+        version=owner.version,
+        is_missing=True,
+        errors=tuple(errors),
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,8 @@ SettingsSource = Callable[[str, str], Mapping[str, Any]]
 """Gives the raw settings of an offer by its kind and name, for example ``("runtime", "docker")``."""
 
 _ABSENT: Final = object()
+_SECRET: Final = re.compile(r"passw|passphrase|secret|token|credential|private|auth|(^|_)(api)?key$", re.IGNORECASE)
+_USER_INFO: Final = re.compile(r"://[^/@:\s]*:([^/@\s]+)@")
 
 
 def read_settings(settings_type: type[Struct], raw: Mapping[str, Any]) -> Any:
@@ -50,6 +53,27 @@ def read_settings(settings_type: type[Struct], raw: Mapping[str, Any]) -> Any:
         raise ConfigError(
             [Problem(path="$", reason="NotAccepted", params={"message": message}, message=message)]
         ) from None
+
+
+def secrets_in(settings: Any, name: str = "") -> Iterator[str]:
+    """Give the values that are secret by the name of their field, and passwords in addresses."""
+    match settings:
+        case str():
+            yield from _USER_INFO.findall(settings)
+            if _SECRET.search(name):
+                yield settings
+        case Struct():
+            for field in msgspec.structs.fields(settings):
+                yield from secrets_in(getattr(settings, field.name), field.name)
+        case Mapping():
+            for key, value in settings.items():
+                # In a table below a secret name, all is secret.
+                yield from secrets_in(value, name if _SECRET.search(name) else str(key))
+        case list() | tuple() | set() | frozenset():
+            for value in settings:
+                yield from secrets_in(value, name)
+        case _:
+            return
 
 
 def _convert(value: Any, wanted: Any) -> Any:

@@ -18,6 +18,8 @@ from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import Condition, ConditionType, Happening, Phase, PodStatus, Record, Severity
 from agentpod_core.values.world import ContainerState
 
+DOWN = (*ENDED, ContainerState.RESTARTING, ContainerState.REMOVING)
+
 SEVERITIES = {
     Phase.DEGRADED: Severity.ERROR,
     Phase.CRASH_LOOP: Severity.ERROR,
@@ -46,7 +48,7 @@ def conclude(desired: Desired, observed: Observed, steps: Steps, before: PodStat
     """Conclude the status; a condition that did not change keeps its ``since``."""
     verdict = _verdict(desired, observed, steps)
     ready = _ready(desired, observed, steps, before)
-    answers = (
+    answers: tuple[Answer, ...] = (
         Answer(type=ConditionType.PLANNED, status=True, reason="Planned"),
         Answer(type=ConditionType.APPLIED, status=not steps.actions, reason="Applying" if steps.actions else "Applied"),
         _alive(desired, observed),
@@ -60,6 +62,9 @@ def conclude(desired: Desired, observed: Observed, steps: Steps, before: PodStat
             {"detail": observed.protection.reason} if observed.protection.reason else {},
         ),
     )
+    if lack := observed.adapter_lack:
+        # Whether the stored workload is what the adapter would render now, only the adapter knows.
+        answers += (Answer(type=ConditionType.UP_TO_DATE, status=None, reason=lack.reason, params=lack.params),)
     return PodStatus(
         phase=verdict.phase,
         ready=ready.status is True and desired.wanted is Wanted.RUNNING,
@@ -118,7 +123,7 @@ def _verdict(desired: Desired, observed: Observed, steps: Steps) -> Verdict:  # 
     if any(isinstance(action, CreateContainer) for action in steps.actions):
         return Verdict(phase=Phase.CREATING, reason="Creating")
     failures = len(record.failures)
-    if container is None or container.state in ENDED or container.state is ContainerState.RESTARTING:
+    if container is None or container.state in DOWN:
         if failures >= LOOPING:
             return Verdict(
                 phase=Phase.CRASH_LOOP,
@@ -148,6 +153,8 @@ def _is_ready(desired: Desired, observed: Observed, record: Record) -> bool | No
     probed = current_probe(container, observed)
     if probed is None:
         return None
+    if probed.lack is not None:
+        return True
     # One missed answer is no news about an agent that was well: the threshold decides.
     return probed.result.ready or (record.was_ready and probed.failures < desired.workload.probe.failures)
 
@@ -174,6 +181,8 @@ def _ready(desired: Desired, observed: Observed, steps: Steps, before: PodStatus
             reason="Answering" if is_known else "NotAskedYet",
         )
     probed = current_probe(own_container(desired, observed), observed)
+    if probed is not None and probed.lack is not None:
+        return Answer(type=ConditionType.READY, status=None, reason=probed.lack.reason, params=probed.lack.params)
     if ready:
         return Answer(type=ConditionType.READY, status=True, reason="Answering")
     if probed is None:

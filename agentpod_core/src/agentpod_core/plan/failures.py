@@ -137,11 +137,8 @@ def _answers(  # noqa: PLR0913 - everything that decides whether an agent is wel
     probe = desired.workload.probe
     if container.state is not ContainerState.RUNNING or container.started_at is None:
         return record, ()
-    if probe is None:
-        record = msgspec.structs.replace(record, was_ready=True, ready_since=record.ready_since or now)
-        return _forgive(record, now, timings), ()
     probed = current_probe(container, observed)
-    if probed is not None and probed.result.ready:
+    if probe is None or (probed is not None and (probed.lack or probed.result.ready)):
         record = msgspec.structs.replace(record, was_ready=True, ready_since=record.ready_since or now)
         return _forgive(record, now, timings), ()
     # Nothing is held against an agent that nobody asked, however long ago it started.

@@ -74,7 +74,7 @@ class Reconciler:
         before, record, container = pod.status, pod.record, None
         for is_last in (*[False] * (ROUNDS - 1), True):
             try:
-                observed = await self._observe(desired)
+                observed = await self._observe(desired, pod.spec.adapter)
             except TemporaryError as error:
                 await self._unseen(stored, error)
                 raise
@@ -149,7 +149,7 @@ class Reconciler:
         if pod is None:
             return None
         desired = desire(self._parts.instance, pod)
-        return self._plan(desired, await self._observe(desired), pod.record, pod.status)
+        return self._plan(desired, await self._observe(desired, pod.spec.adapter), pod.record, pod.status)
 
     def looked(self, world: World) -> None:
         """Take note of what a look at everything showed."""
@@ -185,6 +185,8 @@ class Reconciler:
 
     async def routes(self) -> frozenset[str]:
         """Publish the routes of all pods that are to run; gives the pods that have one."""
+        if self._parts.router is None:
+            return frozenset()
         pods = await self._parts.store.pods()
         routes = [route for pod in pods if (route := self._route(pod))]
         await self._parts.router.apply([*self._parts.fixed_routes, *routes])
@@ -208,7 +210,7 @@ class Reconciler:
         now, timings = self._parts.clock.now(), self._parts.timings
         return plan(desired, observed, record, now, before=before, timings=timings)
 
-    async def _observe(self, desired: Desired) -> Observed:
+    async def _observe(self, desired: Desired, adapter: str) -> Observed:
         container = await self._parts.runtime.inspect(desired.container)
         containers: tuple[Container, ...] = (container,) if container else ()
         volumes: tuple[str, ...] = ()
@@ -227,6 +229,7 @@ class Reconciler:
             routed=None if self.routed is None else desired.pod_id in self.routed,
             protection=self.protection,
             has_boot_slot=self._boots.has_slot(desired.pod_id),
+            adapter_lack=self._parts.adapter_lack(adapter),
         )
 
     async def _save(self, stored: PodInput, found: Plan, record: Record) -> PodInput:

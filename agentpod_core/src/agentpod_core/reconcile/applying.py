@@ -56,7 +56,7 @@ class Changes:
         kind = f"{type(error).__name__}: {error.strerror}" if isinstance(error, OSError) else type(error).__name__
         frame = traceback.extract_tb(error.__traceback__)[-1]
         logger.error("the runtime %s failed: %s at %s:%s", self._parts.runtime.name, kind, frame.filename, frame.lineno)
-        return TemporaryError("PluginFailed", plugin=self._parts.runtime.name, error=kind)
+        return TemporaryError("PluginFailed", plugin=self._parts.runtime.name, call="apply", error=kind)
 
     async def all(self, pod: PodInput, actions: Sequence[Action]) -> None:
         """Make a pod's changes, one after another, in the network that it needs."""
@@ -78,7 +78,7 @@ class Changes:
         if current is None:
             return file
         wanted = "".join(part for part in file.parts if isinstance(part, str)).encode()
-        merged = self._parts.merge(pod.spec.adapter, file, current, wanted)
+        merged = await self._parts.merge(pod.spec.adapter, file, current, wanted)
         return msgspec.structs.replace(file, parts=(merged.decode(),))
 
     async def one(self, tenant_id: str, action: Action) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from msgspec import Struct
 
+from agentpod_core.observed import Lack
 from agentpod_core.plan import Timings
 from agentpod_core.plugpoints.routers import Router
 from agentpod_core.plugpoints.runtimes import Runtime
@@ -16,27 +17,50 @@ from agentpod_core.values.status import PodStatus
 from agentpod_core.values.workload import File
 from agentpod_core.values.world import Container
 
-Merge = Callable[[str, File, bytes, bytes], bytes]
+Merge = Callable[[str, File, bytes, bytes], Awaitable[bytes]]
 """Combines a file that the agent may have rewritten with what is wanted: adapter's name, file, current, wanted."""
 
 
-def keep_wanted(_adapter: str, _file: File, _current: bytes, wanted: bytes) -> bytes:
+async def keep_wanted(_adapter: str, _file: File, _current: bytes, wanted: bytes) -> bytes:
     """Write the file as it is wanted: the way without the adapter."""
     return wanted
 
 
+def has_all(_adapter: str) -> Lack | None:
+    """Miss no adapter: the way without a host."""
+    return None
+
+
+class Silence:
+    """Telemetry that tells nobody."""
+
+    def reconciled(self, key: str, seconds: float, outcome: str) -> None:
+        """Take no note of a pass."""
+
+    def acted(self, action: str, seconds: float, outcome: str) -> None:
+        """Take no note of an action."""
+
+    def probed(self, pod_id: str, seconds: float, outcome: str) -> None:
+        """Take no note of a probe."""
+
+
 class Parts(Struct, frozen=True, kw_only=True):
-    """What a pass works with. ``fixed_routes`` are served beside the pods' own, ``merge`` asks adapters."""
+    """What a pass works with.
+
+    ``fixed_routes`` are served beside the pods' own, ``merge`` asks adapters, ``adapter_lack`` says why the one of
+    a name cannot be had. Without a ``router`` pods have no public addresses, and whether they are routed is unknown.
+    """
 
     instance: str
     store: Store
     runtime: Runtime
-    router: Router
     clock: Clock
-    telemetry: Telemetry
+    router: Router | None = None
+    telemetry: Telemetry = Silence()
     timings: Timings = Timings()
     fixed_routes: tuple[Route, ...] = ()
     merge: Merge = keep_wanted
+    adapter_lack: Callable[[str], Lack | None] = has_all
 
 
 class Pass(Struct, frozen=True, kw_only=True):

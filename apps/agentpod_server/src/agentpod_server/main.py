@@ -20,12 +20,14 @@ import uvicorn
 
 from agentpod_core import AgentPodError, ConfigError, PermanentError, catalogue
 from agentpod_core.catalogue import Language
-from agentpod_server import listening, startup
+from agentpod_core.host import PluginState, Redactor
+from agentpod_server import listening, output, startup
 from agentpod_server import settings as settings_module
 from agentpod_server.app import create_app
 from agentpod_server.embedded.daemons import Daemons
 from agentpod_server.settings import Settings
 from agentpod_server.state import Role, State, holder
+from agentpod_server.watchdog import Watchdog
 
 _log = logging.getLogger("agentpod")
 
@@ -55,8 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     language = catalogue.from_locale(os.environ.get("LC_ALL") or os.environ.get("LANG"))
     try:
         settings = settings_module.load()
+        redactor = Redactor()
+        output.keep_clean(redactor)
         _log_to_stderr(settings)
-        return asyncio.run(_run(command, settings, State.open(settings.state_dir)))
+        return asyncio.run(_run(command, settings, State.open(settings.state_dir), redactor))
     except KeyboardInterrupt:
         return 130
     except AgentPodError as error:
@@ -64,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return catalogue.for_error(error).exit or 1
 
 
-async def _run(command: str, settings: Settings, state: State) -> int:
+async def _run(command: str, settings: Settings, state: State, redactor: Redactor) -> int:
     if command == "down":
         return await _down(settings, state)
     if command == "migrate":
@@ -77,10 +81,12 @@ async def _run(command: str, settings: Settings, state: State) -> int:
         "controller": ("controller",),
     }
     with state.lock(*roles[command]):
-        if command == "controller":
-            await _controller(settings, state)
-        else:
-            await _server(settings, state, with_controller=command == "up")
+        watchdog = Watchdog(asyncio.get_running_loop(), settings.plugin_stall_timeout)
+        with watchdog.watching():
+            if command == "controller":
+                await _controller(settings, state, redactor)
+            else:
+                await _server(settings, state, redactor, with_controller=command == "up")
     return 0
 
 
@@ -93,13 +99,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _server(settings: Settings, state: State, *, with_controller: bool) -> None:
+async def _server(settings: Settings, state: State, redactor: Redactor, *, with_controller: bool) -> None:
     taken = _listen(settings)
     port = taken.getsockname()[1]
     stop = asyncio.Event()
     async with (
         startup.undone_on_failure(settings, state) as started,
-        startup.assembled(settings, state, port=port, should_exit=stop.is_set) as assembly,
+        startup.assembled(settings, state, port=port, should_exit=stop.is_set, redactor=redactor) as assembly,
     ):
         if with_controller:
             await startup.start_router(assembly, settings)
@@ -125,7 +131,7 @@ async def _server(settings: Settings, state: State, *, with_controller: bool) ->
         if postgres := startup.embedded_postgres(settings, state):
             tasks.append(asyncio.create_task(postgres.keep(), name="postgres"))
         _heed_signals(stop)
-        _greet(assembly, port, password)
+        await _greet(assembly, port, password)
         if password is not None:
             state.first_password_shown()
         await _until_stopped(stop, tasks)
@@ -133,11 +139,11 @@ async def _server(settings: Settings, state: State, *, with_controller: bool) ->
         await _end(tasks)
 
 
-async def _controller(settings: Settings, state: State) -> None:
+async def _controller(settings: Settings, state: State, redactor: Redactor) -> None:
     stop = asyncio.Event()
     async with (
         startup.undone_on_failure(settings, state) as started,
-        startup.assembled(settings, state, port=settings.port, should_exit=stop.is_set) as assembly,
+        startup.assembled(settings, state, port=settings.port, should_exit=stop.is_set, redactor=redactor) as assembly,
     ):
         await startup.start_router(assembly, settings)
         started()
@@ -149,7 +155,7 @@ async def _controller(settings: Settings, state: State) -> None:
 
 def _controlling(assembly: startup.Assembly) -> list[asyncio.Task[None]]:
     tasks = [asyncio.create_task(assembly.controller.run(), name="controller")]
-    if daemon := assembly.router.daemon():
+    if daemon := assembly.daemon:
         tasks.append(asyncio.create_task(assembly.daemons.keep(daemon), name=f"daemon {daemon.name}"))
     return tasks
 
@@ -211,7 +217,7 @@ def _heed_signals(stop: asyncio.Event) -> None:
         loop.add_signal_handler(number, stop.set)
 
 
-def _greet(assembly: startup.Assembly, port: int, password: str | None) -> None:
+async def _greet(assembly: startup.Assembly, port: int, password: str | None) -> None:
     lines = [
         f"AgentPod {startup.version()} is up",
         f"  dashboard  {assembly.addresses.url(startup.DASHBOARD)}",
@@ -219,7 +225,11 @@ def _greet(assembly: startup.Assembly, port: int, password: str | None) -> None:
     ]
     if password is not None:
         lines.append(f"  login      admin / {password}    (shown this once)")
-    lines += [f"  plugin {info.name} failed: agentpod plugin list" for info in assembly.host.plugins() if info.errors]
+    lines += [
+        f"  plugin {info.name} ({info.distribution or '?'} {info.version}): {info.state}; see agentpod plugin list"
+        for info in await assembly.services.plugins.listing()
+        if info.state not in {PluginState.OK, PluginState.DISABLED}
+    ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 

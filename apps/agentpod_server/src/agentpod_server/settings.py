@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agentpod_core.errors import ConfigError, Problem
+from agentpod_core.host import LOAD_SECONDS, STALL_SECONDS
 from agentpod_server.settings_checks import complaint, decoding_complaint
 
 FILE = "agentpod.toml"
@@ -69,6 +70,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     disabled_plugins: Annotated[
         tuple[str, ...], Meta(description="Plugins that are not to be loaded, by entry point name; comma separated.")
     ] = ()
+    plugin_load_timeout: Annotated[
+        float, Meta(gt=0, description="Seconds that a plugin may take to be imported; then it is left out.")
+    ] = LOAD_SECONDS
+    plugin_stall_timeout: Annotated[
+        float, Meta(gt=0, description="Seconds for which a plugin's code may hold up others; then it is interrupted.")
+    ] = STALL_SECONDS
     resync_interval: Annotated[
         float, Meta(gt=0, description="Seconds between two looks at everything, whatever else happens.")
     ] = 30.0

@@ -5,11 +5,13 @@ from __future__ import annotations
 from ipaddress import IPv4Network, ip_address
 from math import isfinite
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from agentpod_core.values.names import HOST_LABEL
+from agentpod_server.store.access import APP, OPTIONS, OWNER
 
 _SMALLEST_PREFIX = 24
+_ENCODE = "must have user, password and names percent-encoded: @ as %40, / as %2F, ? as %3F, # as %23, [ as %5B"
 _NEEDS = {"int": "a whole number", "float": "a number", "str": "text", "str | null": "text", "array": "a list of names"}
 
 
@@ -62,12 +64,27 @@ def _range_complaint(text: str) -> str | None:
 
 
 def _url_complaint(text: str) -> str | None:
+    """Say what is wrong with a database's URL, without a word of it: any part may be one of the password's."""
+    if not text.startswith(("postgresql://", "postgres://")):
+        return "must begin with postgresql://"
     try:
         url = urlsplit(text)
-        complete = bool(url.path.strip("/")) and bool(url.hostname or "host=" in url.query)
-        scheme_fits = url.scheme in ("postgresql", "postgres") and (url.port is None or url.port > 0)
     except ValueError:
-        return "must be a URL such as postgresql://user:password@host:5432/agentpod"
-    if not scheme_fits:
-        return "must begin with postgresql://"
-    return None if complete else "must name a host and a database: postgresql://user:password@host:5432/agentpod"
+        return _ENCODE
+    user, _, host = url.netloc.rpartition("@")
+    name = url.path.removeprefix("/")
+    # What is not encoded ends the password early, and the rest of it would be taken for host or database.
+    if "@" in user + name + url.query or "/" in name or url.fragment or not text.isprintable() or " " in text:
+        return _ENCODE
+    asked = parse_qs(url.query, keep_blank_values=True)
+    if unknown := sorted(set(asked) - OPTIONS):
+        return f"knows no option {unknown[0]!r}; known are {', '.join(sorted(OPTIONS))}"
+    try:
+        complete = bool(name) and bool(host.partition(":")[0] or asked.get("host")) and url.port != 0
+    except ValueError:
+        complete = False
+    if not complete:
+        return "must name a host and a database: postgresql://user:password@host:5432/agentpod"
+    if unquote(url.username or "") in {unquote(name) + OWNER, unquote(name) + APP}:
+        return "must log in as another user: AgentPod makes itself two roles, named after the database, and this is one"
+    return None

@@ -6,6 +6,8 @@ server on purpose, and the next one adopts them.
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import hashlib
 import logging
 import os
@@ -14,40 +16,29 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import metadata
-from pathlib import Path
-from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
-from agentpod_core import (
-    AgentAdapter,
-    AgentPodError,
-    Clock,
-    Endpoint,
-    File,
-    NotFoundError,
-    PluginError,
-    Route,
-    Router,
-    Runtime,
-    TemporaryError,
-)
+from agentpod_core import AgentPodError, Clock, Daemon, Endpoint, Route, Runtime, TemporaryError
 from agentpod_core.controller import Controller, Pace, Parts
-from agentpod_core.host import KINDS, Host
+from agentpod_core.embedding import SystemClock
+from agentpod_core.host import Host, Redactor, secrets_in
 from agentpod_core.plan import Timings
-from agentpod_server import app, dashboard, host_routes, listening
+from agentpod_server import app, dashboard, host_routes, listening, plugins
 from agentpod_server.api.root import Check
-from agentpod_server.clock import SystemClock
 from agentpod_server.embedded.daemons import Daemons
 from agentpod_server.embedded.postgres import EmbeddedPostgres
 from agentpod_server.engine import ServerEngine
 from agentpod_server.links import AgentLinks
+from agentpod_server.plugins import Routing
 from agentpod_server.records import Role, Scope
 from agentpod_server.secrets import KeyRing, PostgresSecretStore
 from agentpod_server.services import Addresses, EventHub, Offers, Services
 from agentpod_server.settings import Settings
 from agentpod_server.state import State
-from agentpod_server.store import bootstrap, migrations
+from agentpod_server.store import bootstrap, instance, migrations
+from agentpod_server.store.access import Access, access_beside, role_of
 from agentpod_server.store.database import Database
 from agentpod_server.store.engine import PostgresStore
 from agentpod_server.store.listen import Listener
@@ -60,11 +51,11 @@ DASHBOARD = "agentpod"
 
 
 class Assembly(Struct, frozen=True, kw_only=True):
-    """A server, ready to serve; ``daemons`` are to be kept while it does."""
+    """A server, ready to serve; ``daemon`` is the router's process, to be kept by ``daemons`` while it does."""
 
     services: Services
     controller: Controller
-    router: Router
+    daemon: Daemon | None
     daemons: Daemons
     host: Host
     parts: app.Parts
@@ -81,7 +72,7 @@ def embedded_postgres(settings: Settings, state: State) -> EmbeddedPostgres | No
     return EmbeddedPostgres(state, port=settings.database_port) if settings.database_url is None else None
 
 
-async def open_database(settings: Settings, state: State) -> bootstrap.Access:
+async def open_database(settings: Settings, state: State) -> Access:
     """Bring the database up to date, starting the embedded one where none is named; gives the URLs of its roles.
 
     Raises:
@@ -89,23 +80,23 @@ async def open_database(settings: Settings, state: State) -> bootstrap.Access:
     """
     if postgres := embedded_postgres(settings, state):
         access = await postgres.start()
-        admin, wanted = access.superuser, bootstrap.Access(owner_dsn=access.owner, app_dsn=access.app)
+        admin, wanted = access.superuser, Access(owner_dsn=access.owner, app_dsn=access.app)
     else:
         admin = settings.database_url or ""
-        wanted = bootstrap.access_beside(
+        wanted = access_beside(
             admin, owner_password=state.kept("database-owner"), app_password=state.kept("database-app")
         )
-    await bootstrap.prepare(admin, wanted)
-    for name in await migrations.migrate(wanted.owner_dsn, bootstrap.role_of(wanted.app_dsn)):
+    await bootstrap.prepare(admin, wanted, instance=state.instance)
+    for name in await migrations.migrate(wanted.owner_dsn, role_of(wanted.app_dsn)):
         _log.info("migrated the database: %s", name)
     return wanted
 
 
 @asynccontextmanager
 async def assembled(
-    settings: Settings, state: State, *, port: int, should_exit: Callable[[], bool]
+    settings: Settings, state: State, *, port: int, should_exit: Callable[[], bool], redactor: Redactor
 ) -> AsyncIterator[Assembly]:
-    """Put a server together; ``port`` is the one that it listens on.
+    """Put a server together; ``port`` is the one that it listens on. ``redactor`` is told the secrets it holds.
 
     Raises:
         AgentPodError: the first part that cannot be had, and why.
@@ -116,16 +107,20 @@ async def assembled(
         database = Database(access.app_dsn)
         await database.open()
         stack.push_async_callback(database.close)
+        await instance.claim(database, state.instance)
         listener = Listener(database)
         stack.push_async_callback(listener.close)
         key = state.encryption_key()
         own_store = PostgresSecretStore(database, KeyRing.of(key))
-        host = Host(builtins=[own_store], disabled=frozenset(settings.disabled_plugins))
+        _learn_own(redactor, settings, state, access)
+        # Beside the loop, which a plugin that takes its time must not keep from heeding a signal.
+        host = await asyncio.to_thread(plugins.loaded, settings, [own_store], redactor)
         stack.push_async_callback(host.close)
-        await _open_host(host, settings, state, clock)
-        runtime, router = host.runtime(settings.runtime), host.router(settings.router)
-        addresses = Addresses(domain=settings.domain, entrypoints=router.entrypoints())
-        secret_stores = {name: host.secret_store(name) for name in host.names("secret_store")}
+        await plugins.remember(host, database)
+        await plugins.opened(host, settings, state, clock)
+        runtime, routing = plugins.runtime(host, settings), plugins.routing(host, settings)
+        addresses = Addresses(domain=settings.domain, entrypoints=routing.entrypoints)
+        secret_stores = plugins.secret_stores(host, settings)
         store = PostgresStore(database, listener=listener, hosts=addresses.hosts, secret_stores=secret_stores)
         links = AgentLinks(runtime, store.secret)
         stack.push_async_callback(links.close)
@@ -135,12 +130,13 @@ async def assembled(
                 instance=state.instance,
                 store=store,
                 runtime=runtime,
-                router=router,
+                router=routing.router,
                 clock=clock,
                 telemetry=telemetry,
                 timings=Timings().scaled(settings.time_scale),
                 fixed_routes=(_dashboard(addresses, settings, port),),
-                merge=_merger(host),
+                merge=plugins.merger(host),
+                adapter_lack=plugins.adapter_lacks(host),
             ),
             # Two containers may have one host name, and each of them a process 1.
             holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
@@ -157,6 +153,7 @@ async def assembled(
             database=database,
             engine=engine,
             offers=Offers(host),
+            needed=plugins.needed(settings),
             addresses=addresses,
             secret_store=secret_stores[settings.secret_store],
             secret_stores=secret_stores,
@@ -171,7 +168,7 @@ async def assembled(
         yield Assembly(
             services=services,
             controller=controller,
-            router=router,
+            daemon=routing.daemon,
             daemons=Daemons(state),
             host=host,
             parts=app.Parts(
@@ -181,7 +178,7 @@ async def assembled(
                 instance=state.instance,
                 exposition=telemetry.exposition,
                 handlers=dashboard.handlers(lambda: listener.follow("status")),
-                checks=_checks(runtime, router, state.instance),
+                checks=_checks(runtime, routing, state.instance),
                 language=settings.language,
             ),
             addresses=addresses,
@@ -194,7 +191,7 @@ async def start_router(assembly: Assembly, settings: Settings) -> None:
     Raises:
         PermanentError: as ``listening.demand_free`` does.
     """
-    daemon = assembly.router.daemon()
+    daemon = assembly.daemon
     if daemon is None:
         return
     if assembly.daemons.running(daemon.name) is None:
@@ -221,28 +218,16 @@ async def undone_on_failure(settings: Settings, state: State) -> AsyncIterator[C
         raise
 
 
-async def _open_host(host: Host, settings: Settings, state: State, clock: Clock) -> None:
-    used = {"runtime": [settings.runtime], "router": [settings.router]}
-    errors = await host.open(
-        folder=_plugin_folder(state),
-        instance=state.instance,
-        settings=settings.plugin_settings,
-        clock=clock,
-        only=used,
-        domain=settings.domain,
-    )
-    for error in errors:
-        _log.warning("plugin: %s", error)
-    for problem in settings.unclaimed({kind.name: host.names(kind.name) for kind in KINDS}):
-        _log.warning("setting %s %s", problem.path, problem.message)
-
-
-def _plugin_folder(state: State) -> Path:
-    folder = state.folder("plugins")
-    # The router's process runs as another account and has to get to its own folder below.
-    if os.geteuid() == 0:
-        folder.chmod(0o711)
-    return folder
+def _learn_own(redactor: Redactor, settings: Settings, state: State, access: Access) -> None:
+    """Have the platform's own secrets kept out of texts, for a plugin runs in the same process and environment."""
+    for url in (settings.database_url, access.owner_dsn, access.app_dsn):
+        if url and (password := urlsplit(url).password):
+            redactor.learn(unquote(password))
+    for secret in secrets_in(dict(os.environ)):
+        redactor.learn(secret)
+    redactor.learn(base64.b64encode(state.encryption_key()).decode())
+    if token := state.context_token():
+        redactor.learn(token)
 
 
 def _dashboard(addresses: Addresses, settings: Settings, port: int) -> Route:
@@ -250,29 +235,18 @@ def _dashboard(addresses: Addresses, settings: Settings, port: int) -> Route:
     return Route(key=DASHBOARD, hosts=addresses.hosts(DASHBOARD), target=target)
 
 
-def _checks(runtime: Runtime, router: Router, instance: str) -> dict[str, Check]:
+def _checks(runtime: Runtime, routing: Routing, instance: str) -> dict[str, Check]:
     async def engine() -> None:
         # Any question will do: what is wanted is an answer.
         await runtime.inspect(f"agentpod-{instance}")
 
     async def routes() -> None:
-        if not await router.ready():
-            raise TemporaryError("RouterUnreachable", router=router.name)
+        if routing.router is None:
+            raise routing.error or TemporaryError("RouterUnreachable", router="?")
+        if not await routing.router.ready():
+            raise TemporaryError("RouterUnreachable", router=routing.router.name)
 
     return {"engine": engine, "router": routes}
-
-
-def _merger(host: Host) -> Callable[[str, File, bytes, bytes], bytes]:
-    def merge(name: str, file: File, current: bytes, wanted: bytes) -> bytes:
-        try:
-            adapter: AgentAdapter[Any] = host.agent(name)
-        except (NotFoundError, PluginError):
-            # A pod whose plugin is gone is still healed, with the files as they were rendered.
-            return wanted
-        with host.guarded(adapter):
-            return adapter.merge(file, current, wanted)
-
-    return merge
 
 
 async def first_admin(assembly: Assembly, state: State) -> str | None:

@@ -62,7 +62,8 @@ from agentpod_server.services.passwords import Passwords
 from agentpod_server.store import generations
 from agentpod_server.store.database import Database
 from agentpod_server.store.listen import Listener
-from agentpod_server.store.testing import TestServer
+from agentpod_server.store.testing import Servers
+from agentpod_server.store.testing_servers import TestServer
 
 __all__ = ["api", "rig", "served_rig"]
 
@@ -314,8 +315,9 @@ async def eventually(claim: Callable[[], bool | Awaitable[bool]], seconds: float
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def served_rig(postgres_server: TestServer) -> AsyncIterator[Rig]:
+async def served_rig(postgres_servers: Servers) -> AsyncIterator[Rig]:
     """Run one server for all tests of a session, over a database of its own."""
+    postgres_server = postgres_servers.get("18")
     admin = await asyncpg.connect(postgres_server.admin())
     await admin.execute(f"create database {_DATABASE} template agentpod_template owner agentpod_test_owner")
     await admin.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, Final
 
 from litestar import Response, get
 from litestar.di import NamedDependency
@@ -11,11 +11,21 @@ from msgspec import Struct
 
 from agentpod_core import AgentPodError, catalogue
 from agentpod_core.catalogue import Language
+from agentpod_core.host import PluginState
 from agentpod_server.api import views
 from agentpod_server.api.shapes import SizeView
 from agentpod_server.dashboard import pages
 from agentpod_server.dashboard.pages import Anything
+from agentpod_server.dashboard.shown import Tone
 from agentpod_server.services import Services
+
+_TONES: Final[dict[PluginState, Tone]] = {
+    PluginState.OK: "good",
+    PluginState.PARTLY: "warn",
+    PluginState.FAILED: "bad",
+    PluginState.DISABLED: "idle",
+    PluginState.MISSING: "bad",
+}
 
 
 class ShownAdapter(Struct, frozen=True, kw_only=True):
@@ -25,20 +35,21 @@ class ShownAdapter(Struct, frozen=True, kw_only=True):
     title: str = ""
     about: str = ""
     plugin: str = ""
+    distribution: str = ""
     version: str = ""
     image: str = ""
     sizes: tuple[SizeView, ...] = ()
     error: str = ""
 
 
-def shown_adapters(services: Services, language: Language) -> list[ShownAdapter]:
+async def shown_adapters(services: Services, language: Language) -> list[ShownAdapter]:
     """List the kinds of agents by name."""
-    return [_shown(services, name, language) for name in services.offers.adapter_names()]
+    return [await _shown(services, name, language) for name in services.offers.adapter_names()]
 
 
-def _shown(services: Services, name: str, language: Language) -> ShownAdapter:
+async def _shown(services: Services, name: str, language: Language) -> ShownAdapter:
     try:
-        offered = services.offers.offered(name)
+        offered = await services.offers.offered(name)
     except AgentPodError as error:
         return ShownAdapter(name=name, title=name, error=catalogue.text(error.reason, error.params, language))
     about = (inspect.getdoc(type(offered.adapter)) or "").split("\n\n")[0].replace("`", "")
@@ -46,8 +57,9 @@ def _shown(services: Services, name: str, language: Language) -> ShownAdapter:
         name=name,
         title=offered.adapter.title,
         about=" ".join(about.split()),
-        plugin=offered.plugin,
-        version=offered.version,
+        plugin=offered.owner.plugin,
+        distribution=offered.owner.distribution,
+        version=offered.owner.version,
         image=offered.recipe.image if offered.recipe else "",
         sizes=tuple(views.sizes_of(offered.adapter)),
     )
@@ -61,6 +73,7 @@ async def adapters(
     return pages.page(
         request,
         "adapters.html",
-        adapters=shown_adapters(services, language),
-        plugins=[views.plugin_view(one, language) for one in services.offers.plugins()],
+        adapters=await shown_adapters(services, language),
+        tones=_TONES,
+        plugins=[views.plugin_view(one, language) for one in await services.plugins.listing()],
     )

@@ -43,7 +43,7 @@ class CreatingPages(Controller):
             return pages.page(
                 request,
                 "pod_kinds.html",
-                adapters=shown_adapters(services, language),
+                adapters=await shown_adapters(services, language),
                 tenant=tenant,
                 has_tenants=bool(tenants),
             )

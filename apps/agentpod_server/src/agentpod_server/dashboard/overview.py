@@ -8,6 +8,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 
 from agentpod_core.catalogue import Language
+from agentpod_core.host import PluginState
 from agentpod_core.values.status import Phase
 from agentpod_server.dashboard import pages, shown
 from agentpod_server.dashboard.pages import Anything
@@ -16,6 +17,7 @@ from agentpod_server.services import Services
 
 _MOST_TROUBLED = 50
 _EVENTS = 15
+_TROUBLED_PLUGINS = frozenset({PluginState.PARTLY, PluginState.FAILED, PluginState.MISSING})
 
 
 @get("/")
@@ -44,6 +46,6 @@ async def overview(
         troubled=troubled,
         events=[shown.shown_event(one, language) for one in reversed(events)],
         has_tenants=bool(some_tenants),
-        failed_plugins=[one.name for one in services.offers.plugins() if one.errors],
+        failed_plugins=[one for one in await services.plugins.listing() if one.state in _TROUBLED_PLUGINS],
         after=events[-1].seq if events else 0,
     )

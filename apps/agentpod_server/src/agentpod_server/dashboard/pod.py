@@ -87,7 +87,7 @@ class PodPage(Controller):
         try:
             _, config = services.pods.config_of(found)
             asked = podforms.asked(kind, posted, config, found)
-            after = await services.specs.update(asking, found.tenant, found.name, expected=expected, asked=asked)
+            after = await services.specs.update(asking, found.tenant, found.name, expected={expected}, asked=asked)
         except AgentPodError as error:
             return await _page(request, services, asking, language, found, posted=posted, error=error)
         done = "saved" if after.generation != found.generation else "unchanged"

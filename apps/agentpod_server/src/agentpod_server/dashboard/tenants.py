@@ -89,7 +89,7 @@ class TenantPages(Controller):
         expected = int(told) if told.isascii() and told.isdigit() else 0
         before = await services.tenants.get(asking, slug)
         try:
-            after = await services.tenants.update(asking, slug, expected=expected, name=name or None, email=email)
+            after = await services.tenants.update(asking, slug, expected={expected}, name=name or None, email=email)
         except (ConfigError, ConflictError) as error:
             return await _page(request, services, asking, language, slug, posted=posted, error=error)
         done = "saved" if after.generation != before.generation else "unchanged"

@@ -16,6 +16,7 @@ from agentpod_server.services.images import BUILD, Images
 from agentpod_server.services.offers import Offers
 from agentpod_server.services.operations import OperationRunner, Operations
 from agentpod_server.services.passwords import Passwords
+from agentpod_server.services.plugins import Plugins
 from agentpod_server.services.pods import Pods
 from agentpod_server.services.specs import Specs
 from agentpod_server.services.tenants import Tenants
@@ -59,6 +60,7 @@ class Services:
         instance: str,
         cursor_key: bytes,
         address_range: str,
+        needed: Collection[tuple[str, str]] = (),
         avoid_subnets: Callable[[], Collection[str]] = tuple,
         should_exit: Callable[[], bool] = lambda: False,
         passwords: Passwords | None = None,
@@ -66,6 +68,7 @@ class Services:
         cursors = Cursors(cursor_key)
         vault = Vault(secret_store, secret_stores)
         self.offers = offers
+        self.plugins = Plugins(database, offers, needed)
         self.should_exit = should_exit
         self.addresses = addresses
         self.hub = hub

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from agentpod_core import AgentAdapter, ConflictError, NotFoundError, Pod, TemporaryError, Usage
+from agentpod_core import AgentAdapter, ConflictError, Door, NotFoundError, Pod, TemporaryError, Usage
 from agentpod_core.plan import Plan
 from agentpod_core.ports import RESYNC, pod_key, tenant_key
 from agentpod_core.values.names import container_name
@@ -149,8 +149,7 @@ class Agents:
         link = await self._engine.link(pod.id)
         if link is None:
             raise TemporaryError("PodNotRunning", retry_after=2, **where)
-        with self._offers.guarded(adapter):
-            door = await adapter.open_door(link, self._view(adapter, pod))
+        door: Door | None = await self._offers.ask(adapter, "open_door", link, self._view(adapter, pod))
         if door is None:
             return OpenDoor(url=url)
         return OpenDoor(url=self._addresses.url(pod.spec.subdomain, door.path), expires_at=door.expires_at)

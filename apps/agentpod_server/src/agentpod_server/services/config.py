@@ -84,6 +84,21 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return merged
 
 
+def differences(one: Any, other: Any, path: str = "config") -> list[str]:
+    """List the places in which two configs differ, each as a dotted path; never what stands there."""
+    if one == other:
+        return []
+    if not (isinstance(one, dict) and isinstance(other, dict)) or _MASK in (one, other):
+        return [path]
+    missing = object()
+    names = dict.fromkeys([*one, *other])
+    return [
+        found
+        for name in names
+        for found in differences(one.get(name, missing), other.get(name, missing), f"{path}.{name}")
+    ]
+
+
 def references(value: Any) -> list[SecretRef]:
     """List the references to secrets in a stored config."""
     if isinstance(value, dict):

@@ -32,7 +32,7 @@ class Images:
             PluginError: the plugin that should offer it failed.
             ConflictError: the adapter says nothing of how to build it (``ImageNotBuildable``).
         """
-        recipe = self._offers.recipe(self._offers.adapter(adapter))
+        recipe = await self._offers.recipe(self._offers.adapter(adapter))
         if recipe is None:
             raise ConflictError("ImageNotBuildable", adapter=adapter)
         async with self._database.transaction(scope):
@@ -48,14 +48,14 @@ class Images:
         """List the images that the engine has, each with the adapters that are built as it."""
         of: dict[str, list[str]] = {}
         for name in self._offers.adapter_names():
-            recipe = self._offers.recipe(self._offers.adapter(name))
+            recipe = (await self._offers.offered(name)).recipe
             if recipe is not None:
                 of.setdefault(recipe.image, []).append(name)
         return [(image, of.get(image, [])) for image in sorted(await self._engine.runtime.images())]
 
     async def do_build(self, operation: OperationRecord, report: Report) -> dict[str, Any]:
         """Build; what executes operations of the kind ``image-build``."""
-        recipe = self._offers.recipe(self._offers.adapter(str(operation.params.get("adapter", ""))))
+        recipe = await self._offers.recipe(self._offers.adapter(str(operation.params.get("adapter", ""))))
         if recipe is None:
             raise ConflictError("ImageNotBuildable", adapter=operation.params.get("adapter", ""))
         await self._engine.runtime.build(recipe, report)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from typing import Any
 
 from msgspec import Struct
 
 from agentpod_core import AgentAdapter, AgentPodError, ImageRecipe, Problem, catalogue
-from agentpod_core.host import Host, PluginInfo
+from agentpod_core.host import Host, Owner, PluginInfo
 
 
 class OfferedAdapter(Struct, frozen=True, kw_only=True):
     """An adapter, who offers it, and the image that it can be built as."""
 
     adapter: Any
-    plugin: str
-    version: str
+    owner: Owner
     recipe: ImageRecipe | None
 
 
@@ -59,21 +59,39 @@ class Offers:
         """Say whether some plugin offers a health probe of that name."""
         return name in self._host.names("probe")
 
-    def guarded(self, adapter: AgentAdapter[Any]) -> AbstractContextManager[None]:
-        """Run an adapter's code: what it raises that is no AgentPodError becomes ``PluginFailed``."""
-        return self._host.guarded(adapter)
+    def guarded(self, adapter: AgentAdapter[Any], call: str) -> AbstractContextManager[None]:
+        """Run a little of an adapter's code here and now; errors as ``ask``."""
+        return self._host.guarded(adapter, call)
 
-    def recipe(self, adapter: AgentAdapter[Any]) -> ImageRecipe | None:
+    def owner(self, adapter: AgentAdapter[Any]) -> dict[str, Any]:
+        """Say where an adapter comes from, as errors tell it."""
+        return (self._host.owner("agent", adapter.name) or Owner(plugin="?")).facts()
+
+    async def ask(self, adapter: AgentAdapter[Any], call: str, *args: Any) -> Any:
+        """Call a method of an adapter, bounded in time.
+
+        Raises:
+            TemporaryError: what the adapter did wrong, by its plugin, distribution and version.
+            AgentPodError: what it said.
+        """
+        return await self._host.ask(adapter, call, *args)
+
+    async def recipe(self, adapter: AgentAdapter[Any]) -> ImageRecipe | None:
         """Ask an adapter how its image is built."""
-        with self.guarded(adapter):
-            return adapter.recipe()
+        found: ImageRecipe | None = await self.ask(adapter, "recipe")
+        return found
 
-    def plugins(self) -> list[PluginInfo]:
-        """List all plugins, those that failed too."""
-        return self._host.plugins()
+    def plugins(self, used: Collection[tuple[str, str]]) -> list[PluginInfo]:
+        """List all plugins, those that failed too, and those that are missing of what is used."""
+        return self._host.plugins(used)
 
-    def offered(self, name: str) -> OfferedAdapter:
-        """Describe an adapter; errors as ``adapter``."""
+    async def offered(self, name: str) -> OfferedAdapter:
+        """Describe an adapter; errors as ``adapter``. One that cannot tell how it is built is not built here."""
         adapter = self._host.agent(name)
-        owner = next((one for one in self._host.plugins() if f"agent:{name}" in one.offers), PluginInfo(name=""))
-        return OfferedAdapter(adapter=adapter, plugin=owner.name, version=owner.version, recipe=self.recipe(adapter))
+        owner = self._host.owner("agent", name) or Owner(plugin="")
+        try:
+            recipe = await self.recipe(adapter)
+        except AgentPodError:
+            # It is in the list of plugins, with what happened; the other adapters are shown as ever.
+            recipe = None
+        return OfferedAdapter(adapter=adapter, owner=owner, recipe=recipe)

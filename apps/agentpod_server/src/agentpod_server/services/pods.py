@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from agentpod_core import ConflictError
+from agentpod_core import AgentPodError, ConflictError
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import Happening, Phase
 from agentpod_server.records import PodRecord, Scope
@@ -104,12 +104,19 @@ class Pods:
             return after
 
     def config_of(self, pod: PodRecord) -> tuple[int, dict[str, Any]]:
-        """Give the config's version and the config itself with every secret masked."""
+        """Give the config's version and the config itself with every secret masked.
+
+        Without its adapter, or with one that cannot read it, it is shown as it is stored.
+        """
         adapter = self._offers.find_adapter(pod.spec.adapter)
-        if adapter is None:
-            return pod.spec.config_version, config.shown(None, pod.spec)
-        with self._offers.guarded(adapter):
-            return adapter.config_version, config.shown(adapter, pod.spec)
+        if adapter is not None:
+            try:
+                with self._offers.guarded(adapter, "upgrade"):
+                    return adapter.config_version, config.shown(adapter, pod.spec)
+            except AgentPodError:
+                # What went wrong is in the list of plugins; a listing of pods must not fail on one of them.
+                return pod.spec.config_version, config.shown(None, pod.spec)
+        return pod.spec.config_version, config.shown(None, pod.spec)
 
 
 async def _found(tenant: str, name: str) -> PodRecord:

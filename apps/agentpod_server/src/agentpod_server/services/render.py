@@ -54,17 +54,17 @@ def pod_view(
     )
 
 
-def render(adapter: AgentAdapter[Any], spec: PodSpec, pod: Pod, offers: Offers) -> Workload:
+async def render(adapter: AgentAdapter[Any], spec: PodSpec, pod: Pod, offers: Offers) -> Workload:
     """Render the workload of a spec whose config was checked.
 
     Raises:
         ConfigError: the adapter refuses the values, with their paths.
-        TemporaryError: the adapter broke (``PluginFailed``).
+        TemporaryError: the adapter broke, hangs or renders no workload (``PluginFailed`` and its like).
         PluginError: what it rendered cannot be run (``BadWorkload``).
     """
     try:
-        with offers.guarded(adapter):
-            rendered = adapter.workload(schema.build(adapter.config_type, spec.config), pod, None)
+        built = schema.build(adapter.config_type, spec.config)
+        rendered: Workload = await offers.ask(adapter, "workload", built, pod, None)
     except ConfigError as error:
         raise ConfigError(config.below(error.problems)) from error
     workload = msgspec.structs.replace(
@@ -82,7 +82,7 @@ def render(adapter: AgentAdapter[Any], spec: PodSpec, pod: Pod, offers: Offers) 
         )
     if problems:
         what = "; ".join(f"{one.path}: {one.message}" for one in problems)
-        raise PluginError("BadWorkload", adapter=adapter.name, problems=what)
+        raise PluginError("BadWorkload", **offers.owner(adapter), adapter=adapter.name, problems=what)
     return workload
 
 

@@ -5,6 +5,7 @@ Everything that is wrong is told at once, and whatever fails leaves nothing half
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NoReturn
 
 import msgspec
@@ -61,7 +62,7 @@ class Specs:
                 if kind is None:
                     await self._refuse([*problems, self._offers.adapter_problem(adapter)], spec, tenant, name)
                 there = await pods.find(tenant, name)
-                accepted = config.check(kind, given, None if there is None else self._present(kind, there))
+                accepted = config.check(kind, given, None if there is None else await self._present(kind, there))
                 if problems or accepted.problems:
                     await self._refuse([*problems, *accepted.problems], spec, tenant, name)
                 spec = msgspec.structs.replace(spec, config_version=kind.config_version)
@@ -78,8 +79,12 @@ class Specs:
                 await self._forget(scope, tenant, written)
             raise
 
-    async def update(self, scope: Scope, tenant: str, name: str, *, expected: int | None, asked: Asked) -> PodRecord:
-        """Change what was asked of a pod. Nothing new makes no new generation.
+    async def update(
+        self, scope: Scope, tenant: str, name: str, *, expected: Collection[int] | None, asked: Asked
+    ) -> PodRecord:
+        """Change what was asked of a pod, if it is of one of the ``expected`` generations; None is any.
+
+        Nothing new makes no new generation.
 
         Raises:
             NotFoundError: ``PodNotFound``; the plugin of its adapter is gone (``UnknownAdapter``).
@@ -88,19 +93,20 @@ class Specs:
         """
         async with self._database.transaction(scope):
             before = await self._current(tenant, name, expected)
+            at = None if expected is None else before.generation
             kind = self._offers.find_adapter(before.spec.adapter)
             spec, problems = wishes.apply(asked, before.spec, tenant=tenant, name=name, adapter=kind)
             if kind is None and (asked.given is not msgspec.UNSET or not _only_wanted(spec, before.spec)):
                 problems.append(self._offers.adapter_problem(before.spec.adapter))
             accepted = None
             if kind is not None and asked.given is not msgspec.UNSET:
-                accepted = config.check(kind, asked.given, self._present(kind, before))
+                accepted = config.check(kind, asked.given, await self._present(kind, before))
                 problems += accepted.problems
             if problems:
                 raise ConfigError(problems)
             if kind is None or (accepted is None and _only_wanted(spec, before.spec)):
-                return await self._keep(before, spec, expected)
-            changed = await self._rendered(before, kind, spec, accepted, expected)
+                return await self._keep(before, spec, at)
+            changed = await self._rendered(before, kind, spec, accepted, at)
             if changed.generation != before.generation:
                 _note(changed, "PodChanged", "pod.update")
             return changed
@@ -117,12 +123,12 @@ class Specs:
             kind = self._offers.adapter(before.spec.adapter)
             if not kind.generated_secrets:
                 raise ConflictError("NothingToRotate", tenant=tenant, pod=name, adapter=kind.name)
-            stored = self._present(kind, before)
+            stored = await self._present(kind, before)
             spec = msgspec.structs.replace(
                 before.spec, config=stored, config_version=kind.config_version, rotations=before.spec.rotations + 1
             )
             secrets = await self._vault.generate(before.tenant_id, before.id, kind)
-            workload = self._render(kind, spec, _place_of(before), secrets)
+            workload = await self._render(kind, spec, _place_of(before), secrets)
             after = await pods.change(before.id, expected=None, spec=spec, workload=workload, secrets=secrets)
             _note(after, "TokenRotated", "pod.rotate-token")
             return after
@@ -149,7 +155,7 @@ class Specs:
             address=placement.address,
             lease=placement.lease,
         )
-        workload = self._render(kind, spec, place, generated)
+        workload = await self._render(kind, spec, place, generated)
         made = await pods.create(
             placement, name=name, spec=spec, workload=workload, secrets=generated, credential=kind.credential
         )
@@ -163,20 +169,23 @@ class Specs:
             raise ConflictError("PodDeleting", **where)
         form, old = config.published(kind.config_type), there.spec
         if old.adapter != kind.name:
-            raise ConflictError("PodExists", **where)
-        stored = self._present(kind, there)
+            raise ConflictError("PodExists", **where, differences=["adapter"])
+        stored = await self._present(kind, there)
         # What happened to the pod since (stopped, restarted, rotated) does not make it another pod.
         now = msgspec.structs.replace(
             old, config={}, config_version=0, wanted=Wanted.RUNNING, restarts=0, rotations=0, keep_data=False
         )
         then = msgspec.structs.replace(spec, config={}, config_version=0, wanted=Wanted.RUNNING)
         shown = schema.mask(form, schema.put_refs(accepted.value, dict.fromkeys(accepted.secrets, SecretRef(key=""))))
-        if (
-            now != then
-            or shown != schema.mask(form, stored)
-            or not await self._vault.are_same(there.tenant_id, accepted.secrets, stored)
-        ):
-            raise ConflictError("PodExists", **where)
+        differences = [
+            *(field for field in PodSpec.__struct_fields__ if getattr(now, field) != getattr(then, field)),
+            *config.differences(schema.mask(form, stored), shown),
+        ]
+        for path in await self._vault.differing(there.tenant_id, accepted.secrets, stored):
+            if not any(f"config.{path}.".startswith(f"{known}.") for known in differences):
+                differences.append(f"config.{path}")
+        if differences:
+            raise ConflictError("PodExists", **where, differences=sorted(differences))
         return there
 
     async def _rendered(
@@ -187,7 +196,7 @@ class Specs:
         accepted: Accepted | None,
         expected: int | None,
     ) -> PodRecord:
-        stored = self._present(kind, before)
+        stored = await self._present(kind, before)
         value = stored
         if accepted is not None:
             refs = await self._vault.put_config(before.tenant_id, before.id, accepted.secrets, stored)
@@ -195,9 +204,11 @@ class Specs:
         spec = msgspec.structs.replace(spec, config=value, config_version=kind.config_version)
         if spec == msgspec.structs.replace(before.spec, config=stored, config_version=kind.config_version):
             return before
-        workload = self._render(kind, spec, _place_of(before), before.secrets)
+        # A newer adapter may ask for one that the pod was made without.
+        secrets = before.secrets | await self._vault.generate(before.tenant_id, before.id, kind, besides=before.secrets)
+        workload = await self._render(kind, spec, _place_of(before), secrets)
         after = await pods.change(
-            before.id, expected=expected, spec=spec, workload=workload, credential=kind.credential
+            before.id, expected=expected, spec=spec, workload=workload, secrets=secrets, credential=kind.credential
         )
         await self._vault.drop_unused(before.tenant_id, stored, value)
         return after
@@ -210,23 +221,27 @@ class Specs:
             _note(after, "PodStopAsked" if stopped else "PodStartAsked", "pod.stop" if stopped else "pod.start")
         return after
 
-    async def _current(self, tenant: str, name: str, expected: int | None) -> PodRecord:
+    async def _current(self, tenant: str, name: str, expected: Collection[int] | None) -> PodRecord:
         before = await pods.get(tenant, name)
-        if expected is not None and expected != before.generation:
-            raise ConflictError("GenerationMismatch", expected=expected, actual=before.generation)
+        if expected is not None and before.generation not in expected:
+            raise ConflictError("GenerationMismatch", expected=sorted(expected), actual=before.generation)
         if before.spec.wanted is Wanted.DELETED:
             raise ConflictError("PodDeleting", tenant=tenant, pod=name)
         return before
 
-    def _present(self, kind: AgentAdapter[Any], pod: PodRecord) -> dict[str, Any]:
+    async def _present(self, kind: AgentAdapter[Any], pod: PodRecord) -> dict[str, Any]:
         if kind.name != pod.spec.adapter:
             return {}
-        with self._offers.guarded(kind):
-            return config.present(kind, pod.spec)
+        if pod.spec.config_version == kind.config_version:
+            return pod.spec.config
+        lifted: dict[str, Any] = await self._offers.ask(kind, "upgrade", pod.spec.config_version, pod.spec.config)
+        return lifted
 
-    def _render(self, kind: AgentAdapter[Any], spec: PodSpec, place: Place, secrets: dict[str, SecretRef]) -> Workload:
+    async def _render(
+        self, kind: AgentAdapter[Any], spec: PodSpec, place: Place, secrets: dict[str, SecretRef]
+    ) -> Workload:
         view = pod_view(kind, place, spec, secrets, self._addresses)
-        return render(kind, spec, view, self._offers)
+        return await render(kind, spec, view, self._offers)
 
     async def _refuse(self, problems: list[Problem], spec: PodSpec, tenant: str, name: str) -> NoReturn:
         """Refuse with all problems, and name who holds the subdomain where somebody does."""

@@ -75,8 +75,9 @@ class Tenants:
             if error.reason != "TenantExists":
                 raise
             existing = await self.get(scope, slug)
-            if (existing.name, existing.email) != (title, email):
-                raise
+            wanted, there = {"name": title, "email": email}, {"name": existing.name, "email": existing.email}
+            if differences := [field for field in wanted if wanted[field] != there[field]]:
+                raise ConflictError("TenantExists", tenant=slug, differences=differences) from None
             return existing, False
 
     async def get(self, scope: Scope, slug: str) -> TenantRecord:
@@ -100,11 +101,13 @@ class Tenants:
         scope: Scope,
         slug: str,
         *,
-        expected: int | None,
+        expected: Collection[int] | None,
         name: str | UnsetType | None = UNSET,
         email: str | UnsetType | None = UNSET,
     ) -> TenantRecord:
-        """Change what is not UNSET; None goes back to the default.
+        """Change what is not UNSET, if it is of one of the ``expected`` generations (None is any).
+
+        A value None goes back to the default.
 
         Raises:
             ConflictError: ``GenerationMismatch``: somebody else changed it since ``expected``.
@@ -114,7 +117,10 @@ class Tenants:
             title = before.name if name is UNSET else name or slug
             address = before.email if email is UNSET else email or ""
             _refuse(_problems(title, address))
-            after = await tenants.change(slug, expected=expected, name=title, email=address)
+            if expected is not None and before.generation not in expected:
+                raise ConflictError("GenerationMismatch", expected=sorted(expected), actual=before.generation)
+            at = None if expected is None else before.generation
+            after = await tenants.change(slug, expected=at, name=title, email=address)
             if after.generation != before.generation:
                 _note(after, "TenantChanged", "tenant.update")
             return after

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from agentpod_core import AgentAdapter, NotFoundError, SecretRef, SecretStore
@@ -39,17 +39,20 @@ class Vault:
             refs[path] = old if keep and old else await self._store.put(tenant_id, _key(pod_id, path), text)
         return refs
 
-    async def generate(self, tenant_id: str, pod_id: str, adapter: AgentAdapter[Any]) -> dict[str, SecretRef]:
-        """Make a new value for each secret that the adapter wants made."""
+    async def generate(
+        self, tenant_id: str, pod_id: str, adapter: AgentAdapter[Any], *, besides: Collection[str] = ()
+    ) -> dict[str, SecretRef]:
+        """Make a new value for each secret that the adapter wants made, but for those that are there."""
         return {
             name: await self._store.put(tenant_id, f"pod/{pod_id}/generated/{name}", secrets.token_urlsafe(32))
             for name in adapter.generated_secrets
+            if name not in besides
         }
 
-    async def are_same(self, tenant_id: str, texts: Mapping[str, str], stored: dict[str, Any]) -> bool:
-        """Say whether those texts are what the stored config's references lead to."""
-        found = [(text, _at(stored, path)) for path, text in texts.items()]
-        return all([ref is not None and await self._is(tenant_id, ref, text) for text, ref in found])
+    async def differing(self, tenant_id: str, texts: Mapping[str, str], stored: dict[str, Any]) -> list[str]:
+        """List the paths whose texts are not what the stored config's references lead to."""
+        found = [(path, text, _at(stored, path)) for path, text in texts.items()]
+        return [path for path, text, ref in found if ref is None or not await self._is(tenant_id, ref, text)]
 
     async def drop_unused(self, tenant_id: str, before: dict[str, Any], after: dict[str, Any]) -> None:
         """Forget the secrets that the older config had and the newer one has no more."""
