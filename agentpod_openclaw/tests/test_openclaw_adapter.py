@@ -34,6 +34,7 @@ STATUS = {
     "sessions": {"count": 3, "defaults": {"model": "scripted-1", "contextTokens": 128000}},
     "modelRuntime": {"degraded": False, "pendingAgents": []},
 }
+ISSUED = b'{"token": "a-b_c", "expiresAtMs": 1795230174820}\n'
 ACCOUNT = {"accountId": "default", "enabled": True, "connected": False, "lifecycle": "starting", "lastError": None}
 CHANNELS = {
     "channels": {"telegram": {"configured": True, "running": True, "lastError": None}},
@@ -49,6 +50,12 @@ class TestOpenClawAdapter(AgentAdapterContract):
     @pytest.fixture
     def configs(self, samples):
         return list(samples.values())
+
+    @pytest.fixture
+    def agent(self):
+        link = gateway(status=STATUS, channels_status=CHANNELS)
+        link.commands[COMMAND] = ExecResult(code=0, stdout=ISSUED)
+        return link
 
 
 def render(config, **changes):
@@ -77,7 +84,7 @@ def gateway(**payloads):
             return Reply(status=503, body=b'{"ok": false, "error": {"code": "UNAVAILABLE"}}')
         return Reply(status=200, body=json.dumps({"ok": True, "payload": payload}).encode())
 
-    return FakeLink({RPC: answer}, credentials={"gateway-token": "t"})
+    return FakeLink({RPC: answer}, credentials={"gateway-token": "a-gateway-token"})
 
 
 def test_all_that_contradicts_itself_is_refused_at_once():
@@ -255,9 +262,8 @@ async def test_a_refusing_gateway_is_a_temporary_error():
 
 async def test_the_door_is_a_link_with_a_grant_and_nothing_else():
     """What OpenClaw issued stands in the fragment, which no server sees; the gateway's token is not in it."""
-    issued = b'{"token": "a-b_c", "expiresAtMs": 1795230174820}\n'
     adapter = OpenClawAdapter()
-    link = FakeLink(commands={COMMAND: ExecResult(code=0, stdout=issued)}, credentials={"gateway-token": "secret"})
+    link = FakeLink(commands={COMMAND: ExecResult(code=0, stdout=ISSUED)}, credentials={"gateway-token": "secret"})
     door = await adapter.open_door(link, sample_pod(adapter))
     assert door.path == "/#bootstrapToken=a-b_c&bootstrapProfile=owner"
     assert door.expires_at == datetime(2026, 11, 21, 3, 2, 54, 820000, tzinfo=UTC)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import NODEFAULT, Meta, Struct
+from msgspec.structs import FieldInfo
 
 from agentpod_core import ConfigError, Problem
 
@@ -60,7 +62,7 @@ def read(settings: Mapping[str, Any]) -> HttpSettings:
 def _read(kind: type[T], values: Mapping[str, Any], place: str, found: list[Problem]) -> T | None:
     """Read field by field, so that one mistake does not hide the next."""
     before = len(found)
-    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     for name in values.keys() - fields.keys():
         params = {"field": name, "nearest": list(fields)}
         found.append(Problem(path=f"{place}.{name}", reason="UnknownField", params=params, message="unknown field"))
@@ -71,6 +73,12 @@ def _read(kind: type[T], values: Mapping[str, Any], place: str, found: list[Prob
             params = {"field": name}
             found.append(Problem(path=f"{place}.{name}", reason="MissingField", params=params, message="required"))
     return msgspec.convert(values, kind) if len(found) == before else None
+
+
+@cache
+def _fields(kind: type[Struct]) -> dict[str, FieldInfo]:
+    # Looking them up takes twenty times as long as reading the settings, and they are read for every probe.
+    return {field.name: field for field in msgspec.structs.fields(kind)}
 
 
 def _check(value: Any, wanted: Any, place: str, found: list[Problem]) -> None:
