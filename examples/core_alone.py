@@ -17,40 +17,37 @@ INSTANCE = os.environ.get("INSTANCE", "corealon")  # 8 characters; what lacks th
 ADDRESSES = os.environ.get("ADDRESSES", "10.253.0.0/24")  # that nothing else on this machine uses
 
 
-class PlainLink:
+class Link:
     """Asks one agent by plain HTTP, the only way that its probe takes."""
 
     def __init__(self, endpoint):
         self.base = f"http://{endpoint.host}:{endpoint.port}"
 
-    async def http(self, method, path, *, timeout=5.0, **_):
+    async def http(self, method, path, *, timeout, **_):
         try:
             async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
-                answer = await client.request(method, self.base + path)
+                return Reply(status=(await client.request(method, self.base + path)).status_code)
         except httpx.TransportError:
             raise TemporaryError("Unreachable") from None
-        return Reply(status=answer.status_code, body=answer.content)
 
 
-class PlainLinks:
+class Links:
     def link(self, pod, endpoint, container):
-        return PlainLink(endpoint)
-
-
-def settings(kind, name):
-    """Leave the machine's packet filter alone: it takes root, and would outlive this program."""
-    return {"protect_host": False} if kind == "runtime" else {}
+        return Link(endpoint)
 
 
 async def main(folder):
     host, store, clock = Host(), MemoryStore(address_range=ADDRESSES), SystemClock()
-    wanted = {"runtime": ["docker"], "probe": ["http"], "router": []}
-    await host.open(instance=INSTANCE, folder=folder, clock=clock, settings=settings, only=wanted)
+    settings = {"runtime": {"protect_host": False}}  # packet filters take root, and would outlive this program
+    only = {"runtime": ["docker"], "probe": ["http"], "router": []}
+    await host.open(
+        instance=INSTANCE, folder=folder, clock=clock, settings=lambda kind, _: settings.get(kind, {}), only=only
+    )
     docker, echo = host.runtime("docker"), host.agent("echo")
     await docker.build(echo.recipe(), print)
 
     parts = Parts(instance=INSTANCE, store=store, runtime=docker, clock=clock)
-    controller = Controller(parts, holder="me", probe=host.probe, links=PlainLinks())
+    controller = Controller(parts, holder="me", probe=host.probe, links=Links())
     async with controller.running(), asyncio.timeout(120):
         tenant = await store.add_tenant("acme")
         pod = await store.create_pod(tenant, "support", echo, echo.config_type(greeting="All alone."))

@@ -6,15 +6,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from agentpod_core import File, OnChange, Port, Probe, ProbeResult, RouteSpec, Volume, Workload
 from agentpod_core.controller import Controller, Pace, Parts
+from agentpod_core.embedding import SystemClock
 from agentpod_core.plan import Timings
-from agentpod_core.testing import FakeLink, FakeRouter, FakeRuntime, MemoryStore
+from agentpod_core.testing import FakeLink, FakeRouter, FakeRuntime, FakeStore
 from agentpod_core.testing.fake_engine import FakeContainer
 from agentpod_core.values.names import container_name
 from agentpod_core.values.status import Phase
@@ -32,17 +32,6 @@ WORKLOAD = Workload(
     probe=Probe(probe="any", timeout=1, start_deadline=30),
     route=RouteSpec(port="http"),
 )
-
-
-class RealClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class Health:
@@ -81,9 +70,9 @@ class Rig:
     workload = WORKLOAD
 
     def __init__(self) -> None:
-        self.store = MemoryStore()
+        self.store = FakeStore()
         self.runtime = FakeRuntime(INSTANCE)
-        self.runtime.engine.clock = RealClock()
+        self.runtime.engine.clock = SystemClock()
         self.router = FakeRouter()
         self.health = Health()
         self.merged: list[tuple[bytes, bytes]] = []
@@ -102,7 +91,7 @@ class Rig:
             store=self.store,
             runtime=self.runtime,
             router=self.router,
-            clock=RealClock(),
+            clock=SystemClock(),
             telemetry=Quiet(),
             timings=Timings().scaled(SCALE),
             merge=merge,

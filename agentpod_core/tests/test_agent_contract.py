@@ -3,146 +3,31 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
 import msgspec
 import pytest
 from msgspec import Meta, Struct
+from notes_adapter import CONFIGS, DAYS, KEY, NotesAdapter, Ping, Says
 
 from agentpod_core import (
-    SECRETS_PATH,
-    AgentAdapter,
     AgentReport,
-    Door,
     ExecResult,
     File,
-    HealthProbe,
     ImageRecipe,
     OnChange,
-    Port,
     Probe,
-    ProbeResult,
     Repair,
     Reply,
-    Resources,
     RouteSpec,
     SecretRef,
     TemporaryError,
-    TokenUsage,
-    Volume,
-    Workload,
 )
 from agentpod_core.host import Host
 from agentpod_core.testing import AgentAdapterContract, FakeLink
 from agentpod_core.testing.teeth import Broken, Teeth
 
-KEY = SecretRef(key="notes")
 STRANGER = SecretRef(key="somebody-elses")
-IMAGE = "example/notes:1.4"
-DAYS = [{"day": "2026-01-01", "tokens": 5}, {"day": "2026-01-02", "tokens": 7}]
-
-
-class Channel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    name: str
-    token: SecretRef
-
-
-class NotesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an operator fills in to run Notes."""
-
-    model: Annotated[str, Meta(title="Model", examples=["sonnet"])]
-    api_key: Annotated[SecretRef, Meta(title="API key")]
-    workers: Annotated[int, Meta(ge=1, le=16)] = 2
-    note: str | None = None
-    channels: tuple[Channel, ...] = ()
-
-
-class Says(Struct):
-    """What the program answers."""
-
-    version: str
-    days: list[dict[str, int | str]]
-
-
-class NotesAdapter(AgentAdapter[NotesConfig]):
-    name: ClassVar[str] = "notes"
-    title: ClassVar[str] = "Notes"
-    config_type: ClassVar[type[Struct]] = NotesConfig
-    config_version: ClassVar[int] = 2
-    generated_secrets: ClassVar[tuple[str, ...]] = ("token",)
-    credential: ClassVar[str | None] = "token"
-    sizes: ClassVar[dict[str, Resources]] = {"default": Resources(memory=2**28)}
-    request: ClassVar[int] = 2**27
-
-    def workload(self, config, pod, package):
-        files = [
-            File(path=f"{SECRETS_PATH}/key", parts=(config.api_key,)),
-            File(path=f"{SECRETS_PATH}/token", parts=(pod.secrets["token"],)),
-            File(path="/data/notes.json", parts=("{}",), on_change=OnChange.MERGED),
-        ]
-        return Workload(
-            image=IMAGE,
-            env={"MODEL": config.model, "WORKERS": str(config.workers)},
-            files=tuple(files),
-            ports=(Port(name="http", number=8080),),
-            volumes=(Volume(name="data", path="/data"),),
-            probe=Probe(probe="ping", settings={"path": "/"}),
-            route=RouteSpec(port="http"),
-            permanent_exits=(78,),
-        )
-
-    def upgrade(self, version, raw):
-        return {**{key: raw[key] for key in raw if key != "llm"}, "model": raw["llm"]} if version == 1 else raw
-
-    def merge(self, file, current, wanted):
-        return current if current.endswith(wanted) else current + wanted
-
-    def recognise(self, image, command, env):
-        return image.startswith("example/notes:")
-
-    def repair(self, exit_code):
-        return Repair(reason="InvalidConfig") if exit_code == 78 else None
-
-    def recipe(self):
-        return ImageRecipe(image=IMAGE)
-
-    async def inspect(self, link):
-        return AgentReport(version=(await self._ask(link)).version)
-
-    async def usage(self, link, since):
-        seen = [(str(one["day"]), int(one["tokens"])) for one in (await self._ask(link)).days]
-        return [TokenUsage(day=day, input_tokens=count, output_tokens=0, cost=0) for day, count in seen if day >= since]
-
-    async def after_heal(self, link):
-        if (await link.exec(("resume",))).code:
-            raise TemporaryError("Unreachable")
-
-    async def open_door(self, link, pod):
-        done = await link.exec(("door",))
-        if done.code or not done.stdout.startswith(b"/"):
-            raise TemporaryError("Unreachable")
-        return Door(path=done.stdout.decode(), expires_at=datetime(2030, 1, 1, tzinfo=UTC))
-
-    async def _ask(self, link):
-        try:
-            return msgspec.json.decode((await link.http("GET", "/")).body, type=Says)
-        except msgspec.DecodeError:
-            raise TemporaryError("WrongAnswer", what="/") from None
-
-
-class Ping(HealthProbe):
-    name: ClassVar[str] = "ping"
-    title: ClassVar[str] = "Ping"
-
-    async def check(self, link, settings, *, timeout):  # noqa: ASYNC109 - part of the contract
-        return ProbeResult(alive=True, ready=True, reason="Answering")
-
-
-CONFIGS = [
-    NotesConfig(model="sonnet", api_key=KEY),
-    NotesConfig(model="opus", api_key=KEY, workers=5, channels=(Channel(name="a, b", token=SecretRef(key="c")),)),
-]
 
 
 class TestNotesAdapter(AgentAdapterContract):
@@ -236,6 +121,17 @@ class Raises(NotesAdapter):
         return msgspec.json.decode((await link.http("GET", "/")).body, type=Says)
 
 
+class TrustsTheShape(NotesAdapter):
+    """It takes whatever is JSON for an answer."""
+
+    async def _ask(self, link):
+        try:
+            answer = msgspec.json.decode((await link.http("GET", "/")).body)
+        except msgspec.DecodeError:
+            raise TemporaryError("WrongAnswer", what="/") from None
+        return Says(version=answer["version"], days=answer["days"])
+
+
 class HealsOnce(NotesAdapter):
     has_healed = False
 
@@ -286,7 +182,10 @@ class TestTeeth(Teeth):
         "test_name_is_a_slug": adapter_with(title=""),
         "test_is_offered_by_an_installed_plugin": Broken(changes={"offers": (Ping,)}),
         "test_has_examples": Broken(changes={"examples": []}),
-        "test_config_type_is_strict": Broken(**config_with(frozen=False)),
+        "test_config_type_is_strict": [
+            Broken(**config_with(frozen=False)),
+            Broken(**config_with(channels=(tuple[Says, ...], ()))),
+        ],
         "test_schema_is_valid_and_every_field_has_a_title": [
             Broken(**config_with(workers=(Annotated[int, Meta(title=" ")], 2))),
             Broken(**config_with(workers=(Annotated[int, Meta(extra_json_schema={"deprecated": "since 2"})], 2))),
@@ -312,6 +211,7 @@ class TestTeeth(Teeth):
         "test_old_configs_are_lifted": adapter_with(upgrade=lambda self, version, raw: raw),
         "test_workload_is_pure": [Unstable, ReadsFiles],
         "test_workload_names_only_known_secrets": changed(env={"KEY": STRANGER}),
+        "test_secrets_stay_references": changed(env={"KEY": f"Bearer {KEY}"}),
         "test_workload_fits_together": [changed(route=RouteSpec(port="nowhere")), changed(files=LEAKY)],
         "test_image_is_pinned": [Latest, RegistryPort],
         "test_recipe_builds_the_image_of_the_workload": adapter_with(recipe=lambda self: ImageRecipe(image="other:1")),
@@ -334,5 +234,5 @@ class TestTeeth(Teeth):
         "test_usage_is_given_by_days_since": CountsFromTheBeginning,
         "test_healing_can_be_repeated": HealsOnce,
         "test_a_door_is_a_path_without_the_credential": OpensForAll,
-        "test_a_sick_agent_is_temporary": Raises,
+        "test_a_sick_agent_is_temporary": [Raises, TrustsTheShape],
     }

@@ -8,7 +8,17 @@ from typing import Any, ClassVar
 import pytest
 from msgspec import Struct
 
-from agentpod_core import SECRETS_PATH, AgentAdapter, ConfigError, File, Resources, RouteSpec, Volume, Workload
+from agentpod_core import (
+    SECRETS_PATH,
+    AgentAdapter,
+    ConfigError,
+    ConflictError,
+    File,
+    Resources,
+    RouteSpec,
+    Volume,
+    Workload,
+)
 from agentpod_core.controller import Controller, Pace, Parts
 from agentpod_core.embedding import MemoryStore, SystemClock, Wanted
 from agentpod_core.plan import Timings
@@ -87,6 +97,31 @@ async def test_a_workload_that_does_not_fit_together_is_refused(store):
     with pytest.raises(ConfigError):
         await store.create_pod(tenant, "support", Broken(), Words())
     assert await store.pods() == []
+
+
+async def test_a_name_that_no_host_can_have_is_refused(store):
+    """Names become host names, so they are labels."""
+    with pytest.raises(ConfigError) as refused:
+        await store.add_tenant("Acme Ltd")
+    assert [problem.reason for problem in refused.value.problems] == ["InvalidName"]
+
+
+async def test_two_pods_share_no_address_for_the_public(store, pod):
+    """A second pod of the same name would take the first one's requests."""
+    with pytest.raises(ConflictError) as refused:
+        await store.create_pod((await store.pod(pod)).tenant_id, "support", Plain(), Words())
+    assert (refused.value.reason, refused.value.params["holder"]) == ("SubdomainTaken", "acme/support")
+
+
+async def test_what_is_used_up_is_named(store):
+    """Neither subnets nor addresses are endless."""
+    tenants = [await store.add_tenant(f"tenant-{number}") for number in range(4)]
+    with pytest.raises(ConflictError, match="SubnetsExhausted"):
+        await store.add_tenant("one-more")
+    for number in range(59):
+        await store.create_pod(tenants[0], f"pod-{number}", Plain(), Words())
+    with pytest.raises(ConflictError, match="AddressesExhausted"):
+        await store.create_pod(tenants[0], "one-more", Plain(), Words())
 
 
 async def test_until_sees_every_write(store, pod):

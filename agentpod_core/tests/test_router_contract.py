@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import msgspec
 import pytest
+from fakes_under_contract import TheirRoute
 
 from agentpod_core import (
     ConfigError,
@@ -23,21 +24,6 @@ from agentpod_core.testing import FakeRouter, RouteBoard, RouterContract
 from agentpod_core.testing.router_traffic import RouterTraffic
 from agentpod_core.testing.routers import route
 from agentpod_core.testing.teeth import Broken, Teeth, facts_of
-
-
-class TheirRoute:
-    """A route of another owner on the same board."""
-
-    def __init__(self, board):
-        self._board = board
-
-    async def plant(self):
-        """Set it."""
-        await FakeRouter(self._board, owner="them").apply([route("one", host="theirs.test")])
-
-    async def is_intact(self):
-        """Look for it."""
-        return await FakeRouter(self._board, owner="them").observe() == [route("one", host="theirs.test")]
 
 
 class TestFakeRouter(RouterContract):

@@ -14,29 +14,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from fakes_under_contract import TheirRoute
 
 from agentpod_core.host import Host
-from agentpod_core.testing import Entrance, FakeProxy, FakeRouter, RouteBoard, RouterContract
+from agentpod_core.testing import Entrance, FakeProxy, RouteBoard, RouterContract
 from agentpod_core.testing.fake_proxy import ADDRESSES, DOCUMENTATION
 from agentpod_core.testing.router_traffic import RouterTraffic
-from agentpod_core.testing.routers import route
 from agentpod_core.testing.teeth import Teeth
 from agentpod_core.testing.wire import own_address
-
-
-class TheirRoute:
-    """A route of another owner on the same board."""
-
-    def __init__(self, board):
-        self._board = board
-
-    async def plant(self):
-        """Set it."""
-        await FakeRouter(self._board, owner="them").apply([route("one", host="theirs.test")])
-
-    async def is_intact(self):
-        """Look for it."""
-        return await FakeRouter(self._board, owner="them").observe() == [route("one", host="theirs.test")]
 
 
 @functools.cache

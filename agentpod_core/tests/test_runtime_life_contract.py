@@ -5,85 +5,17 @@ from __future__ import annotations
 from typing import ClassVar
 
 import msgspec
-import pytest
+from fakes_under_contract import FakeRuntimeContract, answering, applying
 
-from agentpod_core import ImageRecipe
 from agentpod_core.errors import TemporaryError
-from agentpod_core.host import Host
 from agentpod_core.plugpoints.link import ExecResult
-from agentpod_core.testing import FakeHands, FakeRuntime, RuntimeContract, runtime_life, runtime_stage
+from agentpod_core.testing import FakeRuntime
 from agentpod_core.testing.runtime_life import LifeFacts
 from agentpod_core.testing.teeth import Teeth
 from agentpod_core.values import actions
 from agentpod_core.values.world import Limits, Protection
 
 replace = msgspec.structs.replace
-
-
-class TestFakeRuntime(RuntimeContract):
-    kind = FakeRuntime
-    offers: ClassVar = (FakeRuntime,)
-
-    @pytest.fixture
-    def host(self):
-        return Host(builtins=[one() for one in self.offers], entry_points=())
-
-    @pytest.fixture
-    def runtime(self, monkeypatch):
-        for module in (runtime_stage, runtime_life):
-            monkeypatch.setattr(module, "PATIENCE", 2.0)
-        monkeypatch.setattr(runtime_life, "COMMAND_SECONDS", 0.02)
-        return self.kind("fakefake")
-
-    @pytest.fixture
-    def instance(self):
-        return "fakefake"
-
-    @pytest.fixture
-    def image(self):
-        return "fake:1"
-
-    @pytest.fixture
-    def subnet(self):
-        return "10.219.0.0/26"
-
-    @pytest.fixture
-    def foreign(self, runtime):
-        return FakeHands(runtime.engine)
-
-    @pytest.fixture
-    def outage(self, runtime):
-        return FakeHands(runtime.engine)
-
-    @pytest.fixture
-    def kill(self, runtime):
-        return FakeHands(runtime.engine).kill
-
-    @pytest.fixture
-    def recipe(self):
-        return ImageRecipe(image="built:1")
-
-
-def applying(change):
-    """Make a runtime whose ``apply`` is that: it is given the runtime, the action, the material and the real apply."""
-
-    class Broken(FakeRuntime):
-        async def apply(self, action, material):
-            async def real(other=None, given=None):
-                await FakeRuntime.apply(self, other or action, material if given is None else given)
-
-            await change(self, action, material, real)
-
-    return Broken
-
-
-def answering(method, answer):
-    """Make a runtime one of whose methods changes its answer."""
-
-    async def broken(self, *args, **kwargs):
-        return answer(self, await getattr(FakeRuntime, method)(self, *args, **kwargs))
-
-    return type("Broken", (FakeRuntime,), {method: broken})
 
 
 async def starts_anew(runtime, action, _material, real):
@@ -191,7 +123,7 @@ class RunsAnywhere(FakeRuntime):
 
 
 class TestTeeth(Teeth):
-    contract = TestFakeRuntime
+    contract = FakeRuntimeContract
     broken: ClassVar = {
         "test_starting_and_stopping_are_idempotent": applying(starts_anew),
         "test_data_address_and_name_survive": applying(volumes_go_too),

@@ -272,3 +272,15 @@ def test_default_tells_null_from_absent():
     described = fields()
     assert (described["tone"].has_default, described["tone"].default) == (True, None)
     assert (described["model"].has_default, described["model"].default) == (False, None)
+
+
+class Hidden(Struct):
+    field: NoSuchType = 1  # type: ignore[name-defined] # noqa: F821 - what an import for type checkers only leaves
+
+
+def test_config_type_with_names_that_cannot_be_found_is_told():
+    """An annotation that only a type checker could resolve is the plugin's error, not one of the server."""
+    with pytest.raises(PluginError) as caught:
+        schema.json_schema(Hidden)
+    assert caught.value.reason == "UnusableConfigType"
+    assert "NoSuchType" in caught.value.params["message"]

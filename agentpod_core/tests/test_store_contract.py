@@ -10,17 +10,17 @@ import pytest
 
 from agentpod_core.errors import ConflictError, NotFoundError
 from agentpod_core.ports import RESYNC, ROUTES, pod_key
-from agentpod_core.testing import MemoryStore, StoreContract
+from agentpod_core.testing import FakeStore, StoreContract
 from agentpod_core.testing.teeth import Broken, Teeth
 from agentpod_core.values.pods import Lease, Wanted
 
 replace = msgspec.structs.replace
 
 
-class TestMemoryStore(StoreContract):
+class TestFakeStore(StoreContract):
     """The memory store, which is its own stage."""
 
-    kind = MemoryStore
+    kind = FakeStore
     patience = 0.8
 
     @pytest.fixture
@@ -35,31 +35,31 @@ class TestMemoryStore(StoreContract):
 # What it gives.
 
 
-class LosesCredentials(MemoryStore):
+class LosesCredentials(FakeStore):
     async def pod(self, pod_id):
         pod = await super().pod(pod_id)
         return pod and replace(pod, secrets={}, credential=None)
 
 
-class ListsWithoutWorkload(MemoryStore):
+class ListsWithoutWorkload(FakeStore):
     async def pods(self):
         return [replace(pod, workload=replace(pod.workload, image="")) for pod in await super().pods()]
 
 
-class ForgetsPodsOfATenant(MemoryStore):
+class ForgetsPodsOfATenant(FakeStore):
     async def tenant(self, tenant_id):
         tenant = await super().tenant(tenant_id)
         return tenant and replace(tenant, pods=())
 
 
-class TakesIdsOnly(MemoryStore):
+class TakesIdsOnly(FakeStore):
     async def pod(self, pod_id):
         if len(pod_id) != 36:
             raise ValueError("badly formed id")
         return await super().pod(pod_id)
 
 
-class RunsOutOfSubnets(MemoryStore):
+class RunsOutOfSubnets(FakeStore):
     """It has two subnets and gives them again and again."""
 
     async def add_tenant(self, slug):
@@ -71,12 +71,12 @@ class RunsOutOfSubnets(MemoryStore):
         return tenant_id
 
 
-class KeepsTheFirstWorkload(MemoryStore):
+class KeepsTheFirstWorkload(FakeStore):
     async def change_pod(self, pod_id, *, workload=None, config=None):
         return await super().change_pod(pod_id, config=config)
 
 
-class StopsWithoutWorkload(MemoryStore):
+class StopsWithoutWorkload(FakeStore):
     async def want_pod(self, pod_id, wanted, *, keep_data=False):
         await super().want_pod(pod_id, wanted, keep_data=keep_data)
         if wanted is Wanted.STOPPED:
@@ -84,13 +84,13 @@ class StopsWithoutWorkload(MemoryStore):
             self._pods[pod_id] = replace(pod, workload=replace(pod.workload, files=()))
 
 
-class ReadsAnyVersion(MemoryStore):
+class ReadsAnyVersion(FakeStore):
     async def secret(self, tenant_id, ref):
         versions = self._secrets.get((tenant_id, ref.key), [])
         return await super().secret(tenant_id, replace(ref, version=len(versions)))
 
 
-class RemembersSecrets(MemoryStore):
+class RemembersSecrets(FakeStore):
     """It answers without asking, also when there is nobody to ask."""
 
     async def secret(self, tenant_id, ref):
@@ -102,32 +102,32 @@ class RemembersSecrets(MemoryStore):
 # What it writes.
 
 
-class SavesTheStatusOnly(MemoryStore):
+class SavesTheStatusOnly(FakeStore):
     async def save(self, epoch, pod_id, *, status, record, happenings=()):
         record = replace(record, failures=())
         await super().save(epoch, pod_id, status=status, record=record, happenings=happenings)
 
 
-class TellsBackwards(MemoryStore):
+class TellsBackwards(FakeStore):
     def _report(self, happenings, tenant, pod):
         super()._report(happenings[::-1], tenant, pod)
 
 
-class TellsOfTheDead(MemoryStore):
+class TellsOfTheDead(FakeStore):
     async def save(self, epoch, pod_id, *, status, record, happenings=()):
         await super().save(epoch, pod_id, status=status, record=record, happenings=happenings)
         if pod_id not in self._pods:
             self._report(happenings, "", "")
 
 
-class KeepsSecrets(MemoryStore):
+class KeepsSecrets(FakeStore):
     async def forget_pod(self, epoch, pod_id, happenings=()):
         kept = dict(self._secrets)
         await super().forget_pod(epoch, pod_id, happenings)
         self._secrets = kept
 
 
-class ForgetsTheLiving(MemoryStore):
+class ForgetsTheLiving(FakeStore):
     async def forget_pod(self, epoch, pod_id, happenings=()):
         self._demand(epoch)
         if pod_id in self._pods:
@@ -137,18 +137,18 @@ class ForgetsTheLiving(MemoryStore):
         await super().forget_pod(epoch, pod_id, happenings)
 
 
-class GoesQuietly(MemoryStore):
+class GoesQuietly(FakeStore):
     async def forget_tenant(self, epoch, tenant_id, happenings=()):
         await super().forget_tenant(epoch, tenant_id)
 
 
-class BlamesSomebody(MemoryStore):
+class BlamesSomebody(FakeStore):
     async def report(self, happenings):
         self._reach()
         self._report(happenings, "platform", "")
 
 
-class ForgetsForAnybody(MemoryStore):
+class ForgetsForAnybody(FakeStore):
     """Whoever leads or led may forget a pod."""
 
     async def forget_pod(self, epoch, pod_id, happenings=()):
@@ -159,14 +159,14 @@ class ForgetsForAnybody(MemoryStore):
 # What it tells.
 
 
-class BeginsAnywhere(MemoryStore):
+class BeginsAnywhere(FakeStore):
     async def changes(self):
         async for key in super().changes():
             yield ROUTES if key == RESYNC and not getattr(self, "began", False) else key
             self.began = True
 
 
-class TellsNoChange(MemoryStore):
+class TellsNoChange(FakeStore):
     async def change_pod(self, pod_id, *, workload=None, config=None):
         queues, self._queues = self._queues, set()
         try:
@@ -175,13 +175,13 @@ class TellsNoChange(MemoryStore):
             self._queues = queues
 
 
-class WakesItself(MemoryStore):
+class WakesItself(FakeStore):
     async def save(self, epoch, pod_id, *, status, record, happenings=()):
         await super().save(epoch, pod_id, status=status, record=record, happenings=happenings)
         self._tell(pod_key(pod_id))
 
 
-class LetsTenantsSleep(MemoryStore):
+class LetsTenantsSleep(FakeStore):
     async def forget_pod(self, epoch, pod_id, happenings=()):
         queues, self._queues = self._queues, set()
         await super().forget_pod(epoch, pod_id, happenings)
@@ -189,7 +189,7 @@ class LetsTenantsSleep(MemoryStore):
         self._tell(pod_key(pod_id))
 
 
-class MissesUnseen(MemoryStore):
+class MissesUnseen(FakeStore):
     def lose_changes(self):
         pass
 
@@ -197,13 +197,13 @@ class MissesUnseen(MemoryStore):
 # How it leads.
 
 
-class RenewsAnew(MemoryStore):
+class RenewsAnew(FakeStore):
     async def lead(self, holder, seconds):
         self._epoch += holder == self._holder
         return await super().lead(holder, seconds)
 
 
-class Races(MemoryStore):
+class Races(FakeStore):
     """It looks whether the lease is free, waits, and takes it."""
 
     async def lead(self, holder, seconds):
@@ -214,12 +214,12 @@ class Races(MemoryStore):
         return await super().lead(holder, seconds)
 
 
-class LeadsForEver(MemoryStore):
+class LeadsForEver(FakeStore):
     async def lead(self, holder, seconds):
         return await super().lead(holder, 1e9)
 
 
-class NeverProlongs(MemoryStore):
+class NeverProlongs(FakeStore):
     async def lead(self, holder, seconds):
         expires = self._expires if holder == self._holder else None
         epoch = await super().lead(holder, seconds)
@@ -227,17 +227,17 @@ class NeverProlongs(MemoryStore):
         return epoch
 
 
-class NeverStepsDown(MemoryStore):
+class NeverStepsDown(FakeStore):
     async def step_down(self, holder):
         self._reach()
 
 
-class AnybodyStepsDown(MemoryStore):
+class AnybodyStepsDown(FakeStore):
     async def step_down(self, holder):
         await super().step_down(self._holder)
 
 
-class WritesAfterwards(MemoryStore):
+class WritesAfterwards(FakeStore):
     """Its epoch ends only when somebody else comes."""
 
     async def step_down(self, holder):
@@ -251,13 +251,13 @@ class WritesAfterwards(MemoryStore):
             raise ConflictError("NotLeader")
 
 
-class FearsThePastOnly(MemoryStore):
+class FearsThePastOnly(FakeStore):
     def _demand(self, epoch):
         super()._demand(min(epoch, self._epoch))
 
 
 class TestTeeth(Teeth):
-    contract = TestMemoryStore
+    contract = TestFakeStore
     # A store has no optional parts.
     test_an_absent_part_is_skipped_and_named = None
     broken: ClassVar = {
@@ -301,7 +301,7 @@ class TestTeeth(Teeth):
 
 async def test_a_failure_can_be_ordered():
     """The next call raises what was ordered, and the one after works."""
-    store = MemoryStore()
+    store = FakeStore()
     store.fail(OSError("ordered"))
 
     with pytest.raises(OSError, match="ordered"):

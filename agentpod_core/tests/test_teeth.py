@@ -77,9 +77,3 @@ def test_a_contract_that_fails_as_a_whole_is_found(tmp_path):
     teeth = type("Given", (Teeth,), {"contract": deaf, "broken": {}})()
     with pytest.raises(AssertionError):
         teeth.test_the_whole_one_passes(run_together(teeth.runs(), tmp_path))
-
-
-@pytest.mark.parametrize("fact", ["test_what_was_put_is_given", "test_closing_is_idempotent"])
-def test_async_facts_run_in_a_strict_project_too(fact):
-    """Tests that wait are marked: an author's project need not set pytest-asyncio's mode."""
-    assert "asyncio" in [mark.name for mark in getattr(SecretStoreContract, fact).pytestmark]

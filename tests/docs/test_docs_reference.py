@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
+import collections.abc
+import contextlib
+import datetime as dt
 import inspect
+import pathlib
 import re
+import sys
+import typing
 from pathlib import Path
 
 import msgspec
 import pytest
+import reference
 
 import agentpod_core
 from agentpod_core import catalogue, embedding
@@ -22,14 +28,6 @@ FOLDER = ROOT / "docs" / "reference"
 of_modules = pytest.mark.parametrize(
     ("name", "module"), [("plug-points.md", agentpod_core), ("embedding.md", embedding)]
 )
-
-
-def maker():
-    """Load the script that makes the pages."""
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def headings(page):
@@ -99,7 +97,7 @@ def exported(module):
 @pytest.mark.parametrize("name", ["plug-points.md", "embedding.md", "settings.md", "reasons.md"])
 def test_the_page_is_what_the_code_says(name):
     """The page is made anew whenever the code changes: python scripts/reference.py."""
-    assert (FOLDER / name).read_text(encoding="utf-8") == maker().PAGES[name]()
+    assert (FOLDER / name).read_text(encoding="utf-8") == reference.PAGES[name]()
 
 
 def test_every_hook_is_there():
@@ -111,11 +109,35 @@ def test_every_hook_is_there():
     }
 
 
+def test_every_plug_point_has_its_contract():
+    """Whoever implements one finds on the page what its tests have to define."""
+    named = {name for name in headings("plug-points.md") if name.endswith("Contract")}
+    assert named == {f"{kind.type.__name__}Contract" for kind in KINDS}
+
+
 @of_modules
 def test_everything_public_is_there(name, module):
     """Whatever a module exports occurs on its page, once."""
     named = headings(name)
     assert sorted(one for one in named if one in exported(module)) == sorted(exported(module))
+
+
+def test_every_name_is_explained():
+    """No signature and no field speaks of a thing of the core that neither page shows."""
+    pages = {name: (FOLDER / name).read_text() for name in ("plug-points.md", "embedding.md")}
+    ours = {name for key, one in sys.modules.items() if key.startswith("agentpod_core") for name in vars(one)}
+    ours -= {name for module in (typing, collections.abc, contextlib, dt, pathlib, msgspec) for name in vars(module)}
+    explained = {name for page in pages for name in headings(page)}
+    explained |= {name for text in pages.values() for name in re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)}
+    spoken = {word for name in pages for tree in shown(name).values() for word in _names(tree)}
+    for text in pages.values():
+        for kind in re.findall(r"^\| `\w+` \| `(.+?)` \|", text, re.MULTILINE):
+            spoken |= set(re.findall(r"\w+", kind))
+    assert sorted(word for word in spoken & ours - explained if word[0].isupper()) == ["ConfigT"]
+
+
+def _names(tree):
+    return (one.id for one in ast.walk(tree) if isinstance(one, ast.Name))
 
 
 @of_modules
@@ -150,3 +172,14 @@ def test_every_setting_is_there():
     text = (FOLDER / "settings.md").read_text()
     wanted = {row.variable for row in settings.table()} | settings.RESERVED
     assert {name for name in wanted if f"| `{name}` |" not in text} == set()
+
+
+def test_every_variable_that_is_spoken_of_is_there():
+    """Whatever the command line reads, and whatever a text tells a reader to set, is on the page."""
+    text = (FOLDER / "settings.md").read_text()
+    sources = [
+        *(ROOT / "apps" / "agentpod_cli" / "src").rglob("*.py"),
+        *(path for path in ROOT.rglob("src/**/messages/*.toml")),
+    ]
+    named = {name for path in sources for name in re.findall(r"\bAGENTPOD_[A-Z_]*[A-Z]\b", path.read_text())}
+    assert {name for name in named if f"`{name}`" not in text} == set()

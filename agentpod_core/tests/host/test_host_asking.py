@@ -59,3 +59,16 @@ def test_code_run_here_and_now_raises_only_our_errors(stage):
     with pytest.raises(TemporaryError) as caught, host.guarded(cat, "upgrade"):
         raise KeyError(SECRET)
     assert (caught.value.reason, caught.value.params["plugin"]) == ("PluginFailed", "zoo")
+
+
+async def test_code_that_ended_while_the_loop_stood_still_is_not_blamed(stage):
+    """When somebody else holds up the loop beyond the time, an answer that was there is an answer."""
+
+    def workload(self, config, pod, package):
+        time.sleep(0.05)
+        return Workload(image="x:1")
+
+    host = Host(builtins=[stage.agent(workload=workload)], entry_points=[], stall_seconds=0.1)
+    asyncio.get_running_loop().call_soon(time.sleep, 0.3)
+    found = await host.ask(host.agent("one"), "workload", None, None, None)
+    assert found == Workload(image="x:1")

@@ -98,3 +98,28 @@ def test_settings_are_secret_by_the_names_of_their_fields():
     """Passwords, tokens, keys and passwords in addresses are secret; names and places are not."""
     settings = Hook(url="https://me:in-the-url@host/path", headers={"Authorization": "Bearer x"}, password="hush")
     assert sorted(secrets_in(settings)) == ["Bearer x", "hush", "in-the-url", "key-value"]
+
+
+def test_a_text_without_end_holds_up_nobody():
+    """Of what is cut to a line anyway, only the beginning is read."""
+    redactor = Redactor()
+    redactor.learn("sk-do-not-tell")
+    read = []
+    redactor.clean = lambda text: (read.append(len(text)), text)[1]  # type: ignore[method-assign]
+    redactor.cleaned({"x" * 10**6: ["y" * 10**6]})
+    assert max(read) < 100_000
+
+
+def test_where_a_secret_is_kept_is_no_secret():
+    """What names a store, a file or a way is left readable, and so are people's names: to mask them garbles the log."""
+    environment = {
+        "AGENTPOD_SECRET_STORE": "postgres",
+        "SSH_AUTH_SOCK": "/tmp/agent",
+        "API_TOKEN_FILE": "/etc/api-token",
+        "GIT_AUTHOR_NAME": "Somebody",
+        "XAUTHORITY": "/root/.Xauthority",
+        "AUTH_METHOD": "password",
+        "PROXY_AUTHORIZATION": "Basic x",
+        "AUTH": "as-it-is",
+    }
+    assert sorted(secrets_in(environment)) == ["Basic x", "as-it-is"]

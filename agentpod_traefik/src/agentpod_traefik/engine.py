@@ -54,6 +54,9 @@ class Engine:
     async def __aenter__(self) -> Self:
         try:
             self._version = f"/v{_api_version((await self._ask('GET', '/version')).json())}"
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            await self._client.aclose()
+            raise TemporaryError("EngineUnreachable", detail=f"{self._endpoint} is no Docker Engine") from error
         except BaseException:
             await self._client.aclose()
             raise

@@ -81,8 +81,8 @@ class LabelRoutes:
             await _each(engine.remove, (one.id for one in stale if one.name in labels))
             await _each(engine.create, missing)
             stale = [one for one in stale if one.name not in labels]
-            if missing and stale:
-                bells = [await self._ring(engine, bells, [*labels, *(one.name for one in stale)])]
+            if stale:
+                bells = await self._make_known(engine, bells, [*labels, *(one.name for one in stale)])
             await _each(engine.remove, (one.id for one in stale))
             bell = await self._ring(engine, bells, labels)
             if not wanted:
@@ -126,6 +126,13 @@ class LabelRoutes:
         await self._tell(engine, made)
         return made
 
+    async def _make_known(self, engine: Engine, bells: list[Listed], names: Collection[str]) -> list[Listed]:
+        """Have Traefik know all that is there, before anything of it goes; gives the bell that told it."""
+        if not self._stands_for(bells, names):
+            return [await self._ring(engine, bells, names)]
+        await self._remind(engine, bells)
+        return bells
+
     async def _remind(self, engine: Engine, bells: Sequence[Listed]) -> None:
         """Ring once more where Traefik has missed it, or nobody came to ring."""
         self._token = None
@@ -144,7 +151,7 @@ class LabelRoutes:
         log.warning("Traefik does not follow what changes on the Docker Engine")
 
     async def _is_heard(self, token: str, within: float) -> bool | None:
-        """Ask Traefik whether it has seen the bell of that token; None when it does not answer at all."""
+        """Ask Traefik whether it has seen the bell of that token; None when nobody is there to ask."""
         url = f"http://127.0.0.1:{self._place.ping}{carriers.token_path(token)}"
         clock = asyncio.get_running_loop()
         until = clock.time() + within
@@ -153,8 +160,10 @@ class LabelRoutes:
                 try:
                     if (await client.get(url)).is_success:
                         return True
-                except httpx.HTTPError:
+                except httpx.ConnectError:
                     return None
+                except httpx.HTTPError as error:
+                    log.debug("Traefik did not answer: %r", error)
                 if clock.time() >= until:
                     return False
                 await asyncio.sleep(_LOOK)

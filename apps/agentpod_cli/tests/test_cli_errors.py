@@ -208,3 +208,32 @@ def test_the_catalogue_of_reasons_decides_before_the_status():
     assert errors.exit_of_problem("PodNotFound", 500) in (1, 3)
     assert errors.exit_of_problem("InvalidConfig", 500) == 2
     assert errors.exit_of_problem("NobodyKnowsThis", 404) == 3
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pod stop acme/.. --no-wait",
+        "pod delete acme/.. --yes",
+        "pod get acme/.",
+        "adapter get ..",
+        "token revoke . --yes",
+    ],
+)
+def test_dots_name_nothing(agentpod, server, line):
+    """They would lead to another route: "pod stop acme/.." would stop the whole tenant."""
+    ended = agentpod(*line.split())
+    assert (ended.code, server.requests) == (2, [])
+    assert "is no name" in ended.err
+
+
+def test_an_empty_name_names_nothing(agentpod, server):
+    """An unset variable of a script is not asked for."""
+    assert agentpod("operation", "get", "").code == 2
+    assert server.requests == []
+
+
+def test_a_span_that_no_clock_reaches_is_a_mistake_of_the_user(agentpod, server):
+    """It is told as one, and not as a fault of the command line."""
+    ended = agentpod("token", "create", "x", "--expires-in", "99999999999d")
+    assert (ended.code, server.requests) == (2, [])

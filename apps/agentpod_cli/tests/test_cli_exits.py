@@ -53,6 +53,7 @@ def test_the_codes_are_the_documented_ones():
         "NOT_ALLOWED": 6,
         "UNREACHABLE": 7,
         "INTERRUPTED": 130,
+        "UNREAD": 141,
     }
     assert set(MEANINGS) == set(Exit)
 
@@ -140,5 +141,5 @@ def test_no_server_is_7(agentpod):
 
 
 def test_every_code_of_the_table_is_produced_somewhere():
-    """7 and 130 have tests of their own."""
-    assert {code for code, _, _ in PRODUCED} | {Exit.UNREACHABLE, Exit.INTERRUPTED} == set(Exit)
+    """7, 130 and 141 have tests of their own."""
+    assert {code for code, _, _ in PRODUCED} | {Exit.UNREACHABLE, Exit.INTERRUPTED, Exit.UNREAD} == set(Exit)

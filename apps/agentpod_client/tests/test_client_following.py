@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -50,6 +52,29 @@ def test_a_server_that_goes_away_is_waited_for_and_told_once(client, server, clo
     assert lost == [1]
     assert len(clock.slept) == 3
     assert clock.slept == sorted(clock.slept)
+
+
+def test_new_events_are_followed_from_a_number_too(client, server):
+    """What happens while the line is cut before the first event came is not lost."""
+    server.on("GET", "/events", {"items": [an_event(41)], "next": None})
+    server.on("GET", "/events", chunks=[": keep\n\n"], media=SSE)
+    server.on("GET", "/events", chunks=[frame(an_event(42))], media=SSE)
+    assert [event["seq"] for event in taken(client.follow_events(tenant="acme"), 1)] == [42]
+    assert server.requests[0].query == {"tenant": "acme", "limit": "1"}
+    assert [one.query["after"] for one in server.requests[1:]] == ["41", "41"]
+
+
+def test_a_slow_reader_of_logs_misses_nothing_over_a_cut(client, server):
+    """What the agent wrote while a line was being worked on is asked for too."""
+    server.on("GET", LOGS, chunks=["one\n"], media="text/plain")
+    server.on("GET", LOGS, chunks=["two\n"], media="text/plain")
+    stream = client.follow_pod_logs("acme", "support")
+    next(stream)
+    arrived = datetime.now(UTC)
+    time.sleep(0.05)
+    next(stream)
+    stream.close()
+    assert datetime.fromisoformat(server.requests[1].query["since"]) <= arrived
 
 
 def test_a_refusal_ends_the_following(client, server):

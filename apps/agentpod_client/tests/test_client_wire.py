@@ -12,6 +12,7 @@ import pytest
 
 from agentpod_client import (
     ApiError,
+    BadNameError,
     BadTokenError,
     Client,
     ClientError,
@@ -248,3 +249,13 @@ def test_a_session_is_ended_with_its_cookie_and_csrf_token(client, server):
     client.logout(csrf=client.login(user="admin", password="pw")["csrf"])
     sent = server.asked("POST", "/logout")[0].headers
     assert (sent["cookie"], sent["x-csrf-token"]) == ("agentpod_session=abc", "xyz")
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_name_that_would_lead_elsewhere_is_not_sent(client, server, name):
+    """Stopping the pod ".." would stop its tenant, and reading the pod "" would list them all."""
+    with pytest.raises(BadNameError):
+        client.stop_pod("acme", name)
+    with pytest.raises(BadNameError):
+        client.get_pod("acme", name)
+    assert server.requests == []

@@ -7,10 +7,12 @@ import schemathesis
 
 @schemathesis.check
 def problem_reason_conformance(ctx, response, case) -> None:
-    """Fail for a problem whose reason the document does not name for that status."""
+    """Fail for a problem whose reason the document does not name for that status, or that it gives no cause for."""
     del ctx
     documented = case.operation.definition.raw["responses"].get(str(response.status_code))
     if documented is None or "application/problem+json" not in response.headers.get("content-type", [""])[0]:
         return
     reason = response.json()["reason"]
+    if response.status_code == 400 and case.meta.generation.mode.is_positive:
+        assert reason == "BadCursor", f"{reason} for what the document allows"
     assert f"`{reason}`" in documented["description"], f"{reason} is not documented for {response.status_code}"

@@ -9,7 +9,7 @@ from agentpod_core import CreateContainer, CreateNetwork, CreateVolume, StartCon
 from agentpod_core.observed import Probed
 from agentpod_core.values.names import container_name, network_name, owner_labels, volume_name
 from agentpod_core.values.reports import ProbeResult
-from agentpod_server.testing import IMAGE, INSTANCE
+from agentpod_server.testing import IMAGE, INSTANCE, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -163,6 +163,17 @@ async def test_logs_are_followed_until_the_server_wants_to_exit(api, rig):
                 assert [line async for line in lines] == []
             finally:
                 rig.stopping = False
+
+
+async def test_head_of_quiet_logs_ends_and_leaves_nobody_following(api, rig):
+    """HEAD of output that is followed is over with its headers, though no line ever comes."""
+    found = container(rig, await running(rig, api))
+    found.output.clear()
+    before = asyncio.all_tasks()
+    answer = await asyncio.wait_for(api.head(f"{MAIN}/logs", params={"follow": "true"}), 5)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    await eventually(lambda: not [one for one in asyncio.all_tasks() - before if "text_lines" in repr(one)], 3)
+    await eventually(lambda: not [one for one in asyncio.all_tasks() - before if "_next" in repr(one)], 3)
 
 
 async def test_an_open_door_is_a_link_that_works_once(api, rig):

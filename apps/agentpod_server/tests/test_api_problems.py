@@ -202,3 +202,9 @@ async def test_nothing_is_at_an_address_with_nul_in_it(api):
     """A NUL in a path is in no name, so nothing is there."""
     answer = await api.get("/api/v1/tenants/%00")
     assert (answer.status_code, answer.json()["reason"]) == (404, "NotFound")
+
+
+async def test_a_host_that_is_none_is_named(api):
+    """A Host header that names no host answers 400 and says which header it was."""
+    answer = await api.get("/api/v1/version", headers={"Host": "a b"})
+    assert (answer.status_code, answer.json()["params"]) == (400, {"names": ["Host"]})

@@ -28,6 +28,15 @@ async def test_everything_wrong_with_a_query_is_told_at_once(api):
     assert set(body["params"]["names"]) == {"limit", "serch", "colour", "cursor"}
 
 
+@pytest.mark.parametrize("name", ["dry-run", " limit", "", "a.b", "['x']", "0", "$", "?", "?limit", "\u00e9", "x" * 79])
+async def test_a_parameter_of_any_name_is_told_as_it_is_written(api, name):
+    """What is no plain word stands in the answer as it came, unknown or repeated."""
+    answer = await api.get(TENANTS, params=[(name, "1"), (name, "2")])
+    body = answer.json()
+    assert (answer.status_code, body["params"]) == (400, {"names": [name]})
+    assert [one["path"] for one in body["problems"]] == [f"?{name}"] * 2
+
+
 async def test_an_unknown_parameter_is_answered_with_those_near_it(api):
     """Who mistypes a parameter reads which one was meant, in their language."""
     answer = await api.get(f"{TENANTS}?serch=x", headers={"Accept-Language": "zh-CN"})
@@ -99,3 +108,9 @@ async def test_names_are_repeated_shortened():
     (problem,) = queries.wrong(FORM, [("x" * 5000, "1")])
     assert len(problem.path) <= 80
     assert len(problem.message) < 300
+
+
+async def test_a_repeated_parameter_is_told_once(api):
+    """However often it comes, and however many do, the answer stays short."""
+    assert len(queries.wrong({}, [("a", "1")] * 20_000)) == 2
+    assert len(queries.wrong({}, [(str(number % 10_000), "1") for number in range(20_000)])) <= 400

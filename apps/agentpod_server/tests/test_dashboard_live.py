@@ -74,6 +74,26 @@ async def test_a_page_misses_nothing_between_its_making_and_its_stream(browser, 
         await Told(again).until({"pod:acme/main"})
 
 
+async def test_a_place_that_no_stream_gave_is_none(browser):
+    """A stream that would go on from what is no event's number begins anew."""
+    headers = SSE | {"Last-Event-ID": "9" * 5000}
+    async with browser.client.stream("GET", "/dashboard/live", headers=headers) as stream:
+        assert stream.status_code == 200
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+async def test_a_moment_at_the_end_of_the_calendar_is_a_moment(browser, api, since):
+    """A page of any moment is told what happens, though there is none before or after that moment."""
+    async with told(browser.client, since=since) as stream:
+        await api.post("/api/v1/tenants", json={"slug": "acme"})
+        await stream.until({"events"})
+
+
+async def test_a_number_that_no_event_has_is_refused(browser):
+    """A stream from a number that the database cannot hold does not begin."""
+    assert (await browser.get(f"/dashboard/live?after={2**63}")).status_code == 400
+
+
 async def test_a_stream_ends_when_the_server_wants_to_exit(browser, rig):
     """No open page keeps the server from stopping."""
     async with told(browser.client) as stream:

@@ -180,6 +180,17 @@ async def test_a_change_of_somebody_else_is_not_overwritten(browser, rig, api):
     assert (await api.get("/api/v1/tenants/acme/pods/main")).json()["spec"]["config"] == {"greeting": "theirs"}
 
 
+@pytest.mark.parametrize("told", ["", "one", "-1", "\u00b2", "9" * 5000])
+async def test_a_form_of_no_generation_changes_nothing(browser, rig, api, told):
+    """A number that no form was drawn with is refused like an older generation, for pods and tenants."""
+    made = (await rig.pod(api)).json()
+    pod, tenant = f"/dashboard/pods/{made['id']}", "/dashboard/tenants/acme"
+    form = (await browser.page(pod)).form(f"{pod}/config")
+    read(await browser.send(form, {"config.greeting": "mine", "generation": told}), 412)
+    form = (await browser.page(tenant)).form(tenant)
+    read(await browser.send(form, {"tenant.name": "mine", "generation": told}), 412)
+
+
 async def test_verbs_ask_first_and_then_do(browser, rig, api):
     """Stop, start, restart and delete are done by the forms of their pages, which name the pod."""
     made = (await rig.pod(api)).json()

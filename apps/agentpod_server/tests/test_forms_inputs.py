@@ -332,6 +332,13 @@ def test_a_refused_form_shows_again_what_was_typed_but_secrets():
     assert page.text.count("type it again") == 2
 
 
+def test_a_row_of_no_number_is_not_drawn_again():
+    """What is sent as a row's number and is none, or one that no form had, is left out."""
+    posted = forms.posted_of([*form_of(Rows, {}).pairs, ("config.bots.@rows", "x"), ("config.bots.@rows", "9" * 5000)])
+    again = forms.posted_of(drawn(Rows, {}, posted).forms[0].pairs)
+    assert again["config.bots.@rows"] == ["", "0"]
+
+
 def test_a_secret_is_kept_replaced_or_taken_away():
     """Left blank it stays, typed it is replaced, ticked it goes; a required one cannot be taken away."""
     config = {"token": REF, "key": REF}

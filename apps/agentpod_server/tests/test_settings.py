@@ -96,7 +96,8 @@ def test_unknown_variable_names_the_nearest(folder):
 
 def test_client_variables_are_no_mistake(folder):
     """The command line client's own variables may be set while the server starts."""
-    assert _loaded(folder, AGENTPOD_SERVER="http://x", AGENTPOD_TOKEN="ap_x").port == 8700
+    of_client = dict.fromkeys(("AGENTPOD_SERVER", "AGENTPOD_TOKEN", "AGENTPOD_CA", "AGENTPOD_DEBUG"), "x")
+    assert _loaded(folder, **of_client).port == 8700
 
 
 def test_damaged_file_is_named(folder):

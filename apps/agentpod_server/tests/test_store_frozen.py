@@ -13,9 +13,11 @@ import pytest
 
 from agentpod_core.errors import TemporaryError
 from agentpod_server.records import Scope
+from agentpod_server.store import bootstrap, migrations, reach
 from agentpod_server.store import database as limits
+from agentpod_server.store.access import role_of
 from agentpod_server.store.database import Database
-from agentpod_server.store.testing_servers import debians_15, wheels_18
+from agentpod_server.store.testing_servers import INSTANCE, debians_15, wheels_18
 
 ALL = Scope(actor="test")
 FASTER = 8
@@ -119,6 +121,32 @@ async def test_a_ping_is_quick(database, mine):
     assert reason == "StoreUnreachable"
     assert seconds < limits.PING_TIMEOUT + SLACK
     await database.ping()
+
+
+async def test_a_start_fails_in_time(mine, monkeypatch):
+    """A server that begins does not wait for ever, neither while it prepares the database nor while it migrates."""
+    access = mine.access(mine.template)
+    steps = [
+        (bootstrap, "demand_utf8", lambda: bootstrap.prepare(mine.admin(), access, instance=INSTANCE)),
+        (migrations, "_applied", lambda: migrations.migrate(access.owner_dsn, role_of(access.app_dsn))),
+    ]
+    for module, step, work in steps:
+        for limited, name in ((reach, "STATEMENT_SECONDS"), (migrations, "_STATEMENT_SECONDS")):
+            monkeypatch.setattr(limited, name, 1.0)
+        real = getattr(module, step)
+        with contextlib.ExitStack() as stack:
+
+            async def in_between(*args, stack=stack, real=real):
+                stack.enter_context(frozen(mine))
+                return await real(*args)
+
+            monkeypatch.setattr(module, step, in_between)
+            async with asyncio.timeout(30):
+                reason, seconds = await failing(work())
+        assert reason == "StoreUnreachable", step
+        assert seconds < 8, step
+        monkeypatch.undo()
+        await work()
 
 
 async def test_closing_is_bounded(mine):

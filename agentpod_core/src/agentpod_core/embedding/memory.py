@@ -15,8 +15,6 @@ from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import Happening, PodStatus, Record
 from agentpod_core.values.workload import SecretRef
 
-_FIRST_HOST = 4
-
 
 class Told(Struct, frozen=True, kw_only=True):
     """An event as a reader finds it."""

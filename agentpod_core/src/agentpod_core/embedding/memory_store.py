@@ -17,10 +17,10 @@ from msgspec import Struct
 
 from agentpod_core.desired import workload_problems
 from agentpod_core.embedding.memory import Memory, secret_prefix
-from agentpod_core.errors import ConfigError
+from agentpod_core.errors import ConfigError, ConflictError
 from agentpod_core.plugpoints.agents import AgentAdapter
 from agentpod_core.ports import PodInput, TenantInput, pod_key, tenant_key
-from agentpod_core.values.names import default_subdomain
+from agentpod_core.values.names import default_subdomain, slug_problem
 from agentpod_core.values.pods import Lease, Pod, PodSpec, Wanted
 from agentpod_core.values.resources import Resources
 from agentpod_core.values.status import Happening, PodStatus
@@ -45,11 +45,18 @@ class MemoryStore(Memory):
         self._ids = 0
 
     async def add_tenant(self, slug: str) -> str:
-        """Create a tenant with the lowest free subnet and give its id."""
+        """Create a tenant with the lowest free subnet and give its id.
+
+        Raises:
+            ConfigError: ``InvalidName``.
+            ConflictError: ``SubnetsExhausted``.
+        """
+        _demand_name(slug)
         taken = {tenant.lease.number for tenant in self._tenants.values()}
-        number, subnet = next(
-            (number, subnet) for number, subnet in enumerate(self._range.subnets(new_prefix=26)) if number not in taken
-        )
+        subnets = enumerate(self._range.subnets(new_prefix=26))
+        number, subnet = next((one for one in subnets if one[0] not in taken), (0, None))
+        if subnet is None:
+            raise ConflictError("SubnetsExhausted", range=str(self._range))
         lease = Lease(number=number, subnet=str(subnet), gateway=str(subnet[1]))
         tenant_id = self._new_id()
         self._tenants[tenant_id] = TenantInput(id=tenant_id, slug=slug, lease=lease)
@@ -60,14 +67,15 @@ class MemoryStore(Memory):
         """Create a pod as its adapter renders it, in its first size and with the secrets that it asks for.
 
         Raises:
-            ConfigError: the adapter refuses the config, or what it rendered does not fit together.
+            ConfigError: the adapter refuses the config, what it rendered does not fit together, or ``InvalidName``.
+            ConflictError: ``SubdomainTaken``, by a pod of the same name; ``AddressesExhausted``.
         """
         tenant, pod_id = self._tenants[tenant_id], self._new_id()
+        subdomain, address = self._free_subdomain(tenant, name), self._free_address(tenant)
         secrets = {
             one: await self.put_secret(tenant_id, f"{secret_prefix(pod_id)}{one}", chance.token_urlsafe(32))
             for one in adapter.generated_secrets
         }
-        subdomain, address = default_subdomain(tenant.slug, name), self._free_address(tenant)
         pod = Pod(
             id=pod_id,
             name=name,
@@ -101,9 +109,14 @@ class MemoryStore(Memory):
         secrets: dict[str, SecretRef] | None = None,
         credential: str | None = None,
     ) -> str:
-        """Create a pod that runs a given workload, with the lowest free address, and give its id."""
+        """Create a pod that runs a given workload, with the lowest free address, and give its id.
+
+        Raises:
+            ConfigError: ``InvalidName``.
+            ConflictError: ``SubdomainTaken``, ``AddressesExhausted``.
+        """
         tenant, pod_id = self._tenants[tenant_id], self._new_id()
-        subdomain = default_subdomain(tenant.slug, name)
+        subdomain = self._free_subdomain(tenant, name)
         spec = PodSpec(adapter=adapter, config=config or {}, wanted=wanted, subdomain=subdomain)
         self._keep(tenant, pod_id, name, spec, workload, secrets or {}, credential)
         return pod_id
@@ -167,7 +180,18 @@ class MemoryStore(Memory):
     def _free_address(self, tenant: TenantInput) -> str:
         taken = {pod.address for pod in self._pods.values() if pod.tenant_id == tenant.id}
         hosts = (str(host) for host in list(IPv4Network(tenant.lease.subnet))[_FIRST_HOST:-1])
-        return next(host for host in hosts if host not in taken)
+        free = next((host for host in hosts if host not in taken), None)
+        if free is None:
+            raise ConflictError("AddressesExhausted", tenant=tenant.slug, subnet=tenant.lease.subnet)
+        return free
+
+    def _free_subdomain(self, tenant: TenantInput, name: str) -> str:
+        _demand_name(name)
+        subdomain = default_subdomain(tenant.slug, name)
+        for pod in self._pods.values():
+            if pod.spec.subdomain == subdomain:
+                raise ConflictError("SubdomainTaken", subdomain=subdomain, holder=f"{pod.tenant}/{pod.name}")
+        return subdomain
 
     def _keep(  # noqa: PLR0913 - a pod has that many parts
         self,
@@ -208,6 +232,11 @@ class MemoryStore(Memory):
         for come, condition in self._waiting.items():
             if not come.done():
                 _tell_when(come, condition)
+
+
+def _demand_name(name: str) -> None:
+    if problem := slug_problem(name, "$.name"):
+        raise ConfigError([problem])
 
 
 def _tell_when(come: asyncio.Future[None], condition: Callable[[], bool]) -> None:

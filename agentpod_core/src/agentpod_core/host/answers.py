@@ -28,9 +28,9 @@ def mismatch(kind: type[Any], call: str, answer: Any) -> tuple[str, str] | None:
     expected = _promised(typing.cast("Hashable", kind), call)
     if not _is(answer, expected):
         return _named(expected), "None" if answer is None else type(answer).__name__
-    if type(answer) in _STORED:
+    if stored := _of(_STORED, answer):
         try:
-            msgspec.json.decode(msgspec.json.encode(answer), type=type(answer))
+            msgspec.json.decode(msgspec.json.encode(answer), type=stored)
         except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
             # Its words are a path and types, no values.
             return _named(expected), f"{type(answer).__name__}: {error}"[:200]
@@ -46,9 +46,13 @@ def is_reason(value: object) -> bool:
 
 def clean(answer: Any, redactor: Redactor) -> Any:
     """Take secrets out of an answer that people get to see; any other stays as it is."""
-    if type(answer) not in _SHOWN:
-        return answer
-    return msgspec.convert(redactor.cleaned(msgspec.to_builtins(answer)), type(answer))
+    shown = _of(_SHOWN, answer)
+    return msgspec.convert(redactor.cleaned(msgspec.to_builtins(answer)), shown) if shown else answer
+
+
+def _of(kinds: tuple[type[Any], ...], answer: Any) -> type[Any] | None:
+    """Give the class that was promised of an answer, which may be of one derived from it."""
+    return next((one for one in kinds if isinstance(answer, one)), None)
 
 
 @cache

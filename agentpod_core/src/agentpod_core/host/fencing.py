@@ -14,7 +14,8 @@ from agentpod_core.host.redaction import Redactor
 from agentpod_core.plugpoints.context import Impure
 from agentpod_core.values.actions import ObtainImage, StopContainer
 
-_USUAL: Final = 60.0
+_USUAL: Final = 150.0
+"""Seconds that any other call may take: more than a runtime's own bounds, whose words say better what is amiss."""
 _LONG: Final = 7200.0
 """Seconds for what loads or builds an image; whoever does it has tighter bounds of its own."""
 _ABOVE: Final = 1.0
@@ -79,7 +80,7 @@ def _passing(offer: Offer, guard: Guard, call: str, learn: Callable[[str], None]
 
     async def awaited(_: Any, *args: Any, **kwargs: Any) -> Any:
         if offer.kind.name == "secret_store" and call == "put":
-            learn(args[-1] if args else kwargs["value"])
+            learn(kwargs["value"] if "value" in kwargs else args[-1])
         if call == "build":
             args, kwargs = _telling_clean(guard.redactor, args, kwargs)
         seconds = _limit(call, args, kwargs)

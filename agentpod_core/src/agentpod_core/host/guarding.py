@@ -11,7 +11,6 @@ import contextlib
 import inspect
 import logging
 import time
-import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -20,8 +19,8 @@ from typing import Any, Final, NoReturn
 import msgspec
 from msgspec import Struct
 
-from agentpod_core.errors import AgentPodError, ConfigError, PluginError, Problem, TemporaryError
-from agentpod_core.host import answers, threads
+from agentpod_core.errors import AgentPodError, PluginError, TemporaryError
+from agentpod_core.host import answers, passing, threads
 from agentpod_core.host.kinds import Incident, Offer
 from agentpod_core.host.redaction import Redactor
 from agentpod_core.host.threads import Interrupted, Outcome
@@ -30,9 +29,10 @@ _GRACE: Final = 1.0
 """Seconds in which a call that was cancelled is to end."""
 _LEFT_BEHIND: Final = 8
 """So many calls of one offer that ignore their end, and it gets no further ones."""
-_PAUSE, _LONGEST_PAUSE = 60.0, 600.0
-"""Seconds for which an offer that blocked the server is left alone; each time twice as long."""
-_FRAMES: Final = 8
+_PAUSE, _LONGEST_PAUSE = 10.0, 600.0
+"""Seconds for which an offer that blocked the server is left alone; each time twice as long, until it blocked nobody
+for as long as the longest. The first is short: a machine may have been slow, and without its runtime nothing is healed.
+"""
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -74,11 +74,17 @@ class Guard:
         self._stall_seconds = stall_seconds
         self._pause_seconds = pause_seconds
         self._patience: dict[str, _Patience] = {}
+        self._told_of: set[tuple[str, str]] = set()
 
     @contextlib.contextmanager
     def running(self, offer: Offer, call: str) -> Iterator[None]:
         """Run a plugin's code here and now."""
         self._refuse_blocking(offer)
+        with self._within(offer, call):
+            yield
+
+    @contextlib.contextmanager
+    def _within(self, offer: Offer, call: str) -> Iterator[None]:
         token = _inside.set(Call(guard=self, offer=offer, name=call))
         try:
             yield
@@ -119,7 +125,8 @@ class Guard:
             raise self._told(offer, call, self.blocked(offer, call, seconds or 0.0))
         if task.cancelled():
             raise self._understood(offer, call, asyncio.CancelledError())
-        return self._result(offer, call, task.result())
+        error = task.exception()
+        return self._result(offer, call, task.result() if error is None else Outcome(error=error, is_over=True))
 
     async def iterated(self, offer: Offer, call: str, function: Callable[[], Any]) -> AsyncIterator[Any]:
         """Go through what a plugin yields, for as long as it does."""
@@ -133,9 +140,15 @@ class Guard:
                     except StopAsyncIteration:
                         return
                 yield item
+        except AgentPodError:
+            if _is_asked_to_end():
+                # It failed while it was to end; whoever told it so must not take that for news.
+                raise asyncio.CancelledError from None
+            raise
         finally:
             if close := getattr(source, "aclose", None):
-                with self.running(offer, "aclose"):
+                # Closed even if it pauses; what goes wrong then is noted, and counts less than why it is closed.
+                with contextlib.suppress(AgentPodError), self._within(offer, "aclose"):
                     await close()
 
     def blocked(self, offer: Offer, call: str, seconds: float, *, blocks: bool = False) -> TemporaryError:
@@ -143,9 +156,13 @@ class Guard:
         error = TemporaryError("PluginBlocked", **offer.owner.facts(), call=call, seconds=round(seconds, 1))
         if blocks:
             patience = self._patience.setdefault(offer.label, _Patience())
-            patience.strikes += 1
-            pause = min(self._pause_seconds * 2.0 ** (patience.strikes - 1), _LONGEST_PAUSE)
-            patience.until = time.monotonic() + pause
+            now = time.monotonic()
+            if now - patience.until > _LONGEST_PAUSE:
+                patience.strikes = 0
+            # Within a pause no call begins: what stalled before it, side by side, counts once.
+            if now >= patience.until:
+                patience.strikes += 1
+                patience.until = now + min(self._pause_seconds * 2.0 ** (patience.strikes - 1), _LONGEST_PAUSE)
         self._note(offer, call, error)
         return error
 
@@ -170,10 +187,13 @@ class Guard:
 
     async def _end(self, offer: Offer, task: asyncio.Task[Outcome]) -> None:
         task.cancel()
-        left = self._patience.setdefault(offer.label, _Patience()).left_behind
-        left.add(task)
-        task.add_done_callback(left.discard)
-        await asyncio.wait({task}, timeout=_GRACE)
+        try:
+            await asyncio.wait({task}, timeout=_GRACE)
+        finally:
+            if not task.done():
+                left = self._patience.setdefault(offer.label, _Patience()).left_behind
+                left.add(task)
+                task.add_done_callback(left.discard)
 
     def _result(self, offer: Offer, call: str, outcome: Outcome) -> Any:
         if outcome.error is not None:
@@ -200,55 +220,42 @@ class Guard:
         if isinstance(error, Interrupted):
             # What interrupted it took note of it; it could not log, for it may have come in the midst of that.
             return self._told(offer, call, offer.incidents[call].error)
-        if isinstance(error, AgentPodError) and self._is_fit(error):
+        if isinstance(error, AgentPodError) and passing.made_fit(error, self.redactor):
             if isinstance(error, PluginError):
                 error.params = offer.owner.facts() | error.params
-            return self._clean(error)
-        if isinstance(error, (GeneratorExit, StopAsyncIteration)):
             return error
         if isinstance(error, asyncio.CancelledError) and _is_asked_to_end():
             return error
         # Not in its own words, for they may hold a secret that it was given.
         kind = f"{type(error).__name__}: {error.strerror}" if isinstance(error, OSError) else type(error).__name__
         ours = TemporaryError("PluginFailed", **offer.owner.facts(), call=call, error=self.redactor.clean(str(kind)))
-        # Once for every time that it begins: what is asked every few seconds would fill the log.
-        level = logging.ERROR if self._note(offer, call, ours) else logging.DEBUG
-        _LOG.log(level, "the plugin %s failed in %s of %s: %s", offer.owner.plugin, call, offer.label, traced(error))
+        self._note(offer, call, ours)
+        level = self._level(offer, call)
+        _LOG.log(
+            level, "the plugin %s failed in %s of %s: %s", offer.owner.plugin, call, offer.label, passing.traced(error)
+        )
         return ours
 
     def _told(self, offer: Offer, call: str, error: AgentPodError) -> AgentPodError:
-        _LOG.log(logging.ERROR if offer.incidents[call].count == 1 else logging.DEBUG, "%s", error)
+        _LOG.log(self._level(offer, call), "%s", error)
         return error
 
-    def _is_fit(self, error: AgentPodError) -> bool:
-        """Say whether an error was made as ours are: a plugin may have passed over its constructor, or hide a text."""
-        reason = getattr(error, "reason", None)
-        has_params = isinstance(getattr(error, "params", None), dict)
-        return has_params and answers.is_reason(reason) and self.redactor.clean(str(reason)) == reason
-
-    def _clean(self, error: AgentPodError) -> AgentPodError:
-        error.params = self.redactor.cleaned(error.params)
-        error.detail = None if error.detail is None else self.redactor.clean(str(error.detail))
-        if isinstance(error, ConfigError):
-            error.problems = [
-                msgspec.structs.replace(
-                    one,
-                    path=self.redactor.clean(str(one.path)),
-                    message=self.redactor.clean(str(one.message)),
-                    params=self.redactor.cleaned(one.params),
-                )
-                for one in error.problems
-                if isinstance(one, Problem)
-            ]
-        return error
+    def _level(self, offer: Offer, call: str) -> int:
+        """Tell once for every time that it begins: what is asked every few seconds would fill the log."""
+        key = (offer.label, call)
+        if key in self._told_of:
+            return logging.DEBUG
+        self._told_of.add(key)
+        return logging.ERROR
 
     def _worked(self, offer: Offer, call: str) -> None:
         known = offer.incidents.get(call)
         if known is not None and not known.is_over:
             offer.incidents[call] = msgspec.structs.replace(known, is_over=True)
+            self._told_of.discard((offer.label, call))
 
-    def _note(self, offer: Offer, call: str, error: AgentPodError) -> bool:
-        """Keep what went wrong; says whether it worked before."""
+    def _note(self, offer: Offer, call: str, error: AgentPodError) -> None:
+        """Keep what went wrong."""
         known = offer.incidents.get(call)
         offer.incidents[call] = Incident(
             offer=offer.label,
@@ -257,13 +264,6 @@ class Guard:
             count=known.count + 1 if known else 1,
             at=datetime.now(UTC),
         )
-        return known is None or known.is_over
-
-
-def traced(error: BaseException) -> str:
-    """Say where an exception came from; not its own words, for they may hold a secret that it was given."""
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
-    return f"{type(error).__name__} at " + " < ".join(f"{one.filename}:{one.lineno}" for one in reversed(frames))
 
 
 def _is_asked_to_end() -> bool:

@@ -18,6 +18,8 @@ MASK: Final = "***"
 _MOST: Final = 50_000
 _LINE: Final = 16
 _TEXT_LIMIT: Final = 500
+_READ_LIMIT: Final = 16_384
+"""Characters of a text that is cut anyway: to clean one of many megabytes would hold up everybody."""
 _DEPTH: Final = 6
 
 
@@ -60,9 +62,10 @@ class Redactor:
             case None | bool() | int() | float():
                 return value
             case str():
-                return self.clean(value)[:_TEXT_LIMIT]
+                # No database keeps a null character.
+                return self.clean(value[:_READ_LIMIT].replace("\0", ""))[:_TEXT_LIMIT]
             case Mapping() if depth:
-                return {self.clean(str(key)): self.cleaned(item, depth - 1) for key, item in value.items()}
+                return {self.cleaned(str(key)): self.cleaned(item, depth - 1) for key, item in value.items()}
             case list() | tuple() | set() | frozenset() if depth:
                 return [self.cleaned(item, depth - 1) for item in value]
             case _:

@@ -177,15 +177,9 @@ class Host:
         return [offer.error for offer in wanted if offer.error is not None]
 
     async def close(self) -> None:
-        """Close what is open, last opened first; idempotent. What goes wrong is logged."""
-        while self._opened:
-            offer = self._opened.pop()
-            offer.is_open = False
-            if isinstance(offer.thing, Impure):
-                try:
-                    await self._guard.awaited(offer, "close", offer.thing.close, CLOSE_SECONDS)
-                except AgentPodError as error:
-                    _LOG.warning("%s of %s failed to close: %s", offer.label, offer.owner.plugin, error)
+        """Close what is open, side by side; idempotent. What goes wrong is logged."""
+        opened, self._opened = self._opened, []
+        await asyncio.gather(*(self._close(offer) for offer in opened))
 
     async def ask(self, thing: Thing, call: str, *args: Any) -> Any:
         """Call a method of an adapter: what is synchronous runs beside the event loop, and nothing runs for ever.
@@ -237,9 +231,11 @@ class Host:
     def _get(self, kind: Kind, name: str) -> Any:
         offer = self._offers.get((kind.name, name))
         if offer is None:
-            raise self._absent(kind, name)
+            # Raised anew each time: what is kept would keep every frame that ever asked.
+            raise self._absent(kind, name).with_traceback(None)
         if isinstance(offer.thing, Impure) and not offer.is_open:
-            raise offer.error or TemporaryError("PluginNotOpen", **offer.owner.facts(), name=offer.label)
+            error = offer.error or TemporaryError("PluginNotOpen", **offer.owner.facts(), name=offer.label)
+            raise error.with_traceback(None)
         return offer.fenced
 
     def _absent(self, kind: Kind, name: str) -> AgentPodError:
@@ -289,6 +285,15 @@ class Host:
         else:
             offer.is_open = True
             self._opened.append(offer)
+
+    async def _close(self, offer: Offer) -> None:
+        offer.is_open = False
+        if not isinstance(offer.thing, Impure):
+            return
+        try:
+            await self._guard.awaited(offer, "close", offer.thing.close, CLOSE_SECONDS)
+        except AgentPodError as error:
+            _LOG.warning("%s of %s failed to close: %s", offer.label, offer.owner.plugin, error)
 
 
 def _kind(name: str) -> Kind:

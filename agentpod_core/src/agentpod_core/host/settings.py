@@ -17,7 +17,12 @@ SettingsSource = Callable[[str, str], Mapping[str, Any]]
 """Gives the raw settings of an offer by its kind and name, for example ``("runtime", "docker")``."""
 
 _ABSENT: Final = object()
-_SECRET: Final = re.compile(r"passw|passphrase|secret|token|credential|private|auth|(^|_)(api)?key$", re.IGNORECASE)
+_SECRET: Final = re.compile(
+    r"(passw|passphrase|secret|token|credential|private|auth(?!or(?!iz))|(^|_)(api)?key$)"
+    # Where a secret is kept, and in which way, is none.
+    r"(?!.*_(store|file|path|dir|sock|type|method)$)",
+    re.IGNORECASE,
+)
 _USER_INFO: Final = re.compile(r"://[^/@:\s]*:([^/@\s]+)@")
 
 

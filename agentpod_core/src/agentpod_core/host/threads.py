@@ -60,6 +60,9 @@ async def run_beside(function: Callable[[], Any], *, seconds: float, name: str) 
         async with asyncio.timeout(seconds):
             await done.wait()
     except TimeoutError:
+        if outcome.is_over:
+            # The loop stood still by somebody else's doing, and has not heard of it yet.
+            return outcome
         for _ in range(_TRIES):
             _interrupt(thread)
             await asyncio.sleep(_BETWEEN)
@@ -93,5 +96,6 @@ def _started(function: Callable[[], Any], name: str, tell: Callable[[], None]) -
 
 def _interrupt(thread: threading.Thread) -> None:
     """Make a thread raise as soon as it runs Python code again."""
-    if thread.ident is not None:
+    # The number of a thread that ended may be another's by now.
+    if thread.ident is not None and thread.is_alive():
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Interrupted))

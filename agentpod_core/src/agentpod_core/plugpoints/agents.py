@@ -30,6 +30,9 @@ class AgentAdapter(ABC, Generic[ConfigT]):
     ``credential`` names the one of them that the link sends as bearer token. ``sizes`` maps names
     to limits, the first is the default. ``boot_cost`` (seconds of processor time) and ``request``
     (bytes) are what a start and an idle agent really take.
+
+    A method that gets a link raises TemporaryError, and nothing else, for an agent that cannot be
+    reached or answers what nobody expects.
     """
 
     name: ClassVar[str]

@@ -14,9 +14,12 @@ class Notifier(Impure):
 
     @abstractmethod
     async def send(self, alert: Alert, settings: dict[str, Any]) -> None:
-        """Deliver one alert.
+        """Deliver one alert as one message that names tenant and pod, and reads differently when it is over.
+
+        No error shows a secret of the settings, not even the error that it was raised from.
 
         Raises:
+            ConfigError: the settings make no sense; it says where.
             TemporaryError: try again later.
             PermanentError: the target refuses for good.
         """

@@ -11,6 +11,7 @@ from agentpod_core.values.workload import SecretRef
 class SecretStore(Impure):
     """Keeps secrets encrypted. ``tenant`` is the tenant's id; a key is unique in its tenant.
 
+    Keys are any text, values too, empty or 100,000 characters long. Older versions can still be read.
     No value appears in a repr, a log or an error.
     """
 
@@ -23,7 +24,7 @@ class SecretStore(Impure):
         """Give the value.
 
         Raises:
-            NotFoundError: there is no such secret or version in that tenant.
+            NotFoundError: there is no such secret or version in that tenant (``SecretNotFound``).
             PermanentError: it cannot be decrypted (``SecretUnreadable``).
         """
 

@@ -35,12 +35,12 @@ def json_schema(config_type: type[Struct]) -> dict[str, Any]:
     """Give the published schema of a config type, as a new object with each call.
 
     Raises:
-        PluginError: the type holds something that JSON Schema cannot say, or a secret that could
-            also be something else (``UnusableConfigType``).
+        PluginError: the type holds something that JSON Schema cannot say, a name that is not there when
+            it runs, or a secret that could also be something else (``UnusableConfigType``).
     """
     try:
         return _published(config_type)
-    except TypeError as error:
+    except (TypeError, NameError) as error:
         message = " ".join(str(error).split())
         raise PluginError("UnusableConfigType", type=config_type.__name__, message=message) from error
 

@@ -2,11 +2,13 @@
 
 A contract is a class of tests. Whoever implements the plug point subclasses it in a test module and
 defines its fixtures; one that is forgotten is an error that says what it has to return. Each contract's
-docstring holds a whole example, and two rules hold for all of them:
+docstring holds a whole example, and three rules hold for all of them:
 
 - Parts that not every implementation has are declared by flags, class attributes such as
   ``serves_traffic``. False skips the tests of a part and says what is not covered, True insists on them,
   and None, where that is the default, goes by what shows. A part that shows and was declared False fails.
+- The tests of a contract run in both modes of pytest-asyncio. A fixture that is async is a
+  ``pytest_asyncio.fixture``, or it is an error in the strict mode, which is the default.
 - A test is never replaced or removed. One that cannot be passed is overridden with
   ``@pytest.mark.xfail(reason=…)``.
 """
@@ -22,8 +24,8 @@ from agentpod_core.testing.fake_notifier import FakeNotifier
 from agentpod_core.testing.fake_proxy import FakeProxy
 from agentpod_core.testing.fake_router import FakeRouter, RouteBoard
 from agentpod_core.testing.fake_runtime import FakeRuntime
+from agentpod_core.testing.fake_store import FakeStore
 from agentpod_core.testing.intact import IntactContract
-from agentpod_core.testing.memory_store import MemoryStore
 from agentpod_core.testing.notifiers import NotifierContract
 from agentpod_core.testing.probes import HealthProbeContract
 from agentpod_core.testing.routers import ForeignRoute, RouterContract
@@ -48,12 +50,12 @@ __all__ = [
     "FakeRouter",
     "FakeRuntime",
     "FakeSocket",
+    "FakeStore",
     "Foreign",
     "ForeignRoute",
     "HealthProbeContract",
     "IntactContract",
     "MemorySecretStore",
-    "MemoryStore",
     "NotifierContract",
     "Outage",
     "RouteBoard",

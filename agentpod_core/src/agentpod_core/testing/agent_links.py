@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -21,13 +22,25 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class _Babbling(FakeLink):
-    """An agent that answers everything, and nothing that makes sense."""
+    """An agent that answers everything alike, and nothing that was asked for."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__()
+        self._answer = answer
 
     async def http(self, *_: Any, **__: Any) -> Reply:
-        return Reply(status=200, body=b"<html>what?</html>")
+        return Reply(status=200, body=self._answer)
 
     async def exec(self, *_: Any, **__: Any) -> ExecResult:
-        return ExecResult(code=0, stdout=b"what?")
+        return ExecResult(code=0, stdout=self._answer)
+
+
+_SICK: dict[str, Callable[[], FakeLink]] = {
+    "unreachable": lambda: FakeLink(unreachable=True),
+    "not what it was": FakeLink,
+    "babbling": lambda: _Babbling(b"<html>what?</html>"),
+    "of another version": lambda: _Babbling(b'{"unexpected": true}'),
+}
 
 
 def _overrides(method: str) -> Any:
@@ -94,10 +107,10 @@ class LinkFacts(OfferContract):
             with suppress(NotFoundError):
                 assert agent.credential(name) not in door.path
 
-    @pytest.mark.parametrize("agent_is", ["unreachable", "not what it was", "babbling"])
+    @pytest.mark.parametrize("agent_is", _SICK)
     async def test_a_sick_agent_is_temporary(self, adapter: AgentAdapter[Any], pod: Pod, agent_is: str) -> None:
         """Of an agent that cannot answer nothing is known, or a TemporaryError says why; nothing else is raised."""
-        link = _Babbling() if agent_is == "babbling" else FakeLink(unreachable=agent_is == "unreachable")
+        link = _SICK[agent_is]()
         link.credentials = dict.fromkeys(adapter.generated_secrets, "a-secret")
         for call in (
             lambda: adapter.inspect(link),

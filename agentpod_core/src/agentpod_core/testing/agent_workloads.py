@@ -99,6 +99,11 @@ class WorkloadFacts(OfferContract):
             known = set(_references(stored_form(config))) | set(pod.secrets.values())
             assert set(_references(stored_form(workload))) <= known
 
+    def test_secrets_stay_references(self, workloads: list[Workload]) -> None:
+        """A secret is a part of its own; written into a text, the agent would read the reference and not the value."""
+        for workload in workloads:
+            assert "SecretRef(" not in msgspec.json.encode(workload).decode(), "give the SecretRef itself as a part"
+
     def test_workload_fits_together(self, workloads: list[Workload]) -> None:
         """Names are unique, files lie in volumes, secret files in theirs, and the routed port exists."""
         for workload in workloads:

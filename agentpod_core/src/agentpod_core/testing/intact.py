@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pytest
 
-from agentpod_core.testing.parts import Part, is_of_kit, needed_by, parts_of
+from agentpod_core.testing.parts import Part, fixtures_to_define, is_of_kit, needed_by, parts_of
 
 _GUARDS = ("test_contract_is_intact", "test_no_part_is_hidden", "absent_parts_are_skipped")
 
@@ -34,6 +34,12 @@ class IntactContract:
             replaced = [name for name in _GUARDS if name in vars(cls)]
             if replaced:
                 msg = f"{cls.__name__} replaces what guards its contract: {', '.join(replaced)}"
+                raise TypeError(msg)
+            plain = [name for name in fixtures_to_define(cls) if inspect.isfunction(vars(cls).get(name))]
+            # What pytest 8.3 and older make of a fixture is a function, too.
+            plain = [name for name in plain if not hasattr(vars(cls)[name], "_pytestfixturefunction")]
+            if plain:
+                msg = f"{cls.__name__} defines `{'`, `'.join(plain)}` without @pytest.fixture"
                 raise TypeError(msg)
             return
         for name, value in list(vars(cls).items()):

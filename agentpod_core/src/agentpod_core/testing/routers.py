@@ -42,7 +42,7 @@ class RouterContract(RouterTraffic):
     whole of what the author of a router without traffic writes::
 
         class TestMyRouter(RouterContract):
-            @pytest.fixture
+            @pytest_asyncio.fixture
             async def router(self, context):
                 router = MyRouter()
                 await router.open(context)

@@ -29,7 +29,7 @@ class RuntimeContract(ObjectFacts, LifeFacts):
     come ready-made, ``is_installed``. The whole of what an author writes::
 
         class TestMyRuntime(RuntimeContract):
-            @pytest.fixture
+            @pytest_asyncio.fixture
             async def runtime(self, context):
                 runtime = MyRuntime()
                 await runtime.open(context)

@@ -59,7 +59,7 @@ class SecretStoreContract(ImpureContract):
     ``is_installed``. The whole of what an author writes::
 
         class TestVaultStore(SecretStoreContract):
-            @pytest.fixture
+            @pytest_asyncio.fixture
             async def secret_store(self, vault_context):
                 store = VaultStore()
                 await store.open(vault_context)

@@ -30,7 +30,7 @@ class StoreContract(StoreLeases, StoreChanges):
     seconds in which a change has to be told. The whole of what an author writes::
 
         class TestMyStore(StoreContract):
-            @pytest.fixture
+            @pytest_asyncio.fixture
             async def store(self, database):
                 return MyStore(database)
 

@@ -13,6 +13,7 @@ from agentpod_cli.render.amounts import clean
 from agentpod_cli.texts import Texts, texts_of
 from agentpod_client.errors import (
     ApiError,
+    BadNameError,
     ClientError,
     ForeignAnswerError,
     SilentServerError,
@@ -93,6 +94,8 @@ class ServerError(CliError):
 def told(error: ClientError, *, source: str) -> CliError:
     """Put an error of the client into the user's words; ``source`` is the place that named the server."""
     match error:
+        case BadNameError():
+            return CliError("BadName", Exit.USAGE, name=repr(error.name))
         case ApiError():
             return ServerError(error.status, error.problem)
         case ForeignAnswerError() if error.status < _REDIRECTED:

@@ -17,6 +17,7 @@ class Exit(IntEnum):
     NOT_ALLOWED = 6
     UNREACHABLE = 7
     INTERRUPTED = 130
+    UNREAD = 141
 
 
 MEANINGS = {
@@ -29,6 +30,7 @@ MEANINGS = {
     Exit.NOT_ALLOWED: "not allowed",
     Exit.UNREACHABLE: "no server reached",
     Exit.INTERRUPTED: "interrupted (Ctrl-C)",
+    Exit.UNREAD: "whoever read the output left before its end",
 }
 
 BY_STATUS = {

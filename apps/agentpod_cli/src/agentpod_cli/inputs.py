@@ -22,6 +22,7 @@ from agentpod_cli.texts import texts_of
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)?")
 _FACTORS = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST = 36500 * 86400
 
 
 class Reference(Struct, frozen=True):
@@ -63,7 +64,10 @@ class SpanType(click.ParamType[float]):
         match = _SPAN.fullmatch(str(value).strip())
         if match is None:
             self.fail(texts_of(os.environ)("usage.no_span", value=repr(value)), param, ctx)
-        return float(match[1]) * _FACTORS[match[2]]
+        seconds = float(match[1]) * _FACTORS[match[2]]
+        if seconds > _LONGEST:
+            self.fail(texts_of(os.environ)("usage.span_too_long", value=repr(value)), param, ctx)
+        return seconds
 
 
 REFERENCE = ReferenceType()

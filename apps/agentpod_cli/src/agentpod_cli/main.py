@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -11,11 +12,14 @@ import click
 
 from agentpod_cli.app import App
 from agentpod_cli.cli import cli
+from agentpod_cli.commands.local import COMPLETING
 from agentpod_cli.errors import CliError, told
 from agentpod_cli.exits import Exit
 from agentpod_cli.texts import texts_of
 from agentpod_cli.translation import translate
 from agentpod_client.errors import ClientError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main() -> NoReturn:
@@ -43,13 +47,22 @@ def run(arguments: Sequence[str], app: App | None = None) -> int:
         return shown.exit_code
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read has had enough; what is still buffered must not fail again at exit.
+    except (BrokenPipeError, SystemExit):
+        # Click exits by itself after a completion, and where whoever read has had enough.
+        if COMPLETING in os.environ:
+            raise
+        # What is still buffered must not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.FAILED
+        return Exit.UNREAD
     except Exception as error:
         if os.environ.get("AGENTPOD_DEBUG"):
             raise
-        CliError("Unexpected", Exit.FAILED, kind=type(error).__name__, why=str(error)[:300]).show()
+        _told_of(error).show()
         return Exit.FAILED
     return code if isinstance(code, int) else Exit.DONE
+
+
+def _told_of(error: Exception) -> CliError:
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return CliError("OutputUnwritable", Exit.FAILED, why=error.strerror)
+    return CliError("Unexpected", Exit.FAILED, kind=type(error).__name__, why=str(error)[:300])

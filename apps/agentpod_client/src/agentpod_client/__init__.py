@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agentpod_client import bodies, shapes
 from agentpod_client.errors import (
     ApiError,
+    BadNameError,
     BadTokenError,
     ClientError,
     ForeignAnswerError,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApiError",
+    "BadNameError",
     "BadTokenError",
     "Client",
     "ClientError",

@@ -19,6 +19,14 @@ class BadTokenError(ClientError, ValueError):
     """What was given as a token holds characters that none has; the message does not repeat it."""
 
 
+class BadNameError(ClientError, ValueError):
+    """What was given as a name is none, and in an address it would lead to something else; ``name`` is it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r} is no name")
+        self.name = name
+
+
 class ApiError(ClientError):
     """The server refused, or could not do what was asked, and said why (RFC 9457).
 

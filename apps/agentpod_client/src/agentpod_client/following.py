@@ -41,18 +41,20 @@ class Following(Wire):
         ``lost`` is called when a line that was there is cut and the server does not answer again at once.
         """
         patience = _Patience(lost, self._sleep)
-        last = after
+        last = self._newest(tenant, pod) if after is None else after
         while True:
-            headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
-            if last is not None:
-                headers["Last-Event-ID"] = str(last)
+            headers = {
+                "Accept": "text/event-stream",
+                "Cache-Control": "no-store",
+                "Last-Event-ID": str(last),
+            }
             params = {"tenant": tenant, "pod": pod, "after": last}
             try:
                 with self._stream("/events", params=params, headers=headers, silence=SILENCE) as stream:
                     patience.arrived()
                     for message in sse.messages(stream.lines):
                         event = _event(message)
-                        if event is not None and (last is None or event["seq"] > last):
+                        if event is not None and event["seq"] > last:
                             last = event["seq"]
                             yield event
             except ClientError as error:
@@ -75,13 +77,18 @@ class Following(Wire):
                     patience.arrived()
                     since = since or _now(stream.ahead)
                     for line in stream.lines:
-                        yield line
+                        # Before the line is worked on, which may take long.
                         since = _now(stream.ahead)
+                        yield line
             except ClientError as error:
                 patience.failed(error)
             else:
                 # The container ended; its next one, or its next start, goes on with this output.
                 patience.pause()
+
+    def _newest(self, tenant: str | None, pod: str | None) -> int:
+        found = self._json("GET", "/events", params={"tenant": tenant, "pod": pod, "limit": 1})["items"]
+        return int(found[-1]["seq"]) if found else 0
 
 
 class _Patience:

@@ -49,18 +49,14 @@ class Waiting(Tenants, Pods, Agents, Platform):
             NotInTimeError: it was not ready in time.
             ApiError: it is gone.
         """
-        last = ""
-        for found in self._answers(lambda: self.get_pod(tenant, pod), timeout, seen):
+
+        def is_there(found: Pod) -> bool:
             status = found["status"]
-            last = status["message"] or status["reason"]
-            generation = found["spec"]["generation"] if generation is None else generation
-            if status["observed_generation"] >= generation:
-                if status["ready"] and status["phase"] not in _ON_THE_WAY:
-                    return found
-                if status["phase"] in ("blocked", "stopped", "stopping", "deleting"):
-                    raise PodFailedError(found)
-            seen(found)
-        raise NotInTimeError(f"{tenant}/{pod}", timeout, last)
+            if status["phase"] in ("blocked", "stopped", "stopping", "deleting"):
+                raise PodFailedError(found)
+            return status["ready"] and status["phase"] not in _ON_THE_WAY
+
+        return self._pod_until(is_there, tenant, pod, generation, timeout, seen)
 
     def wait_stopped(
         self,
@@ -77,15 +73,11 @@ class Waiting(Tenants, Pods, Agents, Platform):
             NotInTimeError: it was not stopped in time.
             ApiError: it is gone.
         """
-        last = ""
-        for found in self._answers(lambda: self.get_pod(tenant, pod), timeout, seen):
-            status = found["status"]
-            last = status["message"] or status["reason"]
-            generation = found["spec"]["generation"] if generation is None else generation
-            if status["observed_generation"] >= generation and status["phase"] == "stopped":
-                return found
-            seen(found)
-        raise NotInTimeError(f"{tenant}/{pod}", timeout, last)
+
+        def is_there(found: Pod) -> bool:
+            return found["status"]["phase"] == "stopped"
+
+        return self._pod_until(is_there, tenant, pod, generation, timeout, seen)
 
     def wait_pod_gone(
         self, tenant: str, pod: str, *, timeout: float = 300.0, seen: Callable[[Pod | None], None] = _nobody
@@ -125,6 +117,26 @@ class Waiting(Tenants, Pods, Agents, Platform):
                 raise OperationFailedError(found)
             seen(found)
         raise NotInTimeError(operation, timeout, last)
+
+    def _pod_until(  # noqa: PLR0913 - what both ways of waiting are told
+        self,
+        is_there: Callable[[Pod], bool],
+        tenant: str,
+        pod: str,
+        generation: int | None,
+        timeout: float,
+        seen: Callable[[Pod | None], None],
+    ) -> Pod:
+        """Wait for a pod whose status speaks of that generation (None: the one it has when first asked)."""
+        last = ""
+        for found in self._answers(lambda: self.get_pod(tenant, pod), timeout, seen):
+            status = found["status"]
+            last = status["message"] or status["reason"]
+            generation = found["spec"]["generation"] if generation is None else generation
+            if status["observed_generation"] >= generation and is_there(found):
+                return found
+            seen(found)
+        raise NotInTimeError(f"{tenant}/{pod}", timeout, last)
 
     def _gone(
         self, name: str, question: Callable[[], AnswerT], timeout: float, seen: Callable[[AnswerT | None], None]

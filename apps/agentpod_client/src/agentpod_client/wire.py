@@ -20,6 +20,7 @@ import httpx
 
 from agentpod_client.errors import (
     ApiError,
+    BadNameError,
     BadTokenError,
     ClientError,
     ForeignAnswerError,
@@ -220,7 +221,13 @@ def given(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def part(text: str) -> str:
-    """Write a name as one part of a path."""
+    """Write a name as one part of a path.
+
+    Raises:
+        BadNameError: a path without that part, which is what dots and nothing mean in one, is another route.
+    """
+    if text in {"", ".", ".."}:
+        raise BadNameError(text)
     return quote(text, safe="")
 
 

@@ -15,13 +15,14 @@ import signal
 import socket
 import sys
 from collections.abc import Generator, Sequence
+from typing import Final
 
 import uvicorn
 
 from agentpod_core import AgentPodError, ConfigError, PermanentError, catalogue
 from agentpod_core.catalogue import Language
 from agentpod_core.host import PluginState, Redactor
-from agentpod_server import listening, output, startup
+from agentpod_server import ending, listening, output, startup
 from agentpod_server import settings as settings_module
 from agentpod_server.app import create_app
 from agentpod_server.embedded.daemons import Daemons
@@ -35,6 +36,12 @@ GRACE_SECONDS = 5
 DOWN_SECONDS = 30.0
 LARGEST_MESSAGE = 64 * 1024
 """Bytes of a WebSocket message: strangers may send one before they say who they are."""
+
+_ROLES: Final[dict[str, tuple[Role, ...]]] = {
+    "up": ("server", "controller"),
+    "server": ("server",),
+    "controller": ("controller",),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,17 +62,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"{startup.version()}\n")
         return 0
     language = catalogue.from_locale(os.environ.get("LC_ALL") or os.environ.get("LANG"))
+    runner = asyncio.Runner()
+    code = 1
     try:
         settings = settings_module.load()
         redactor = Redactor()
         output.keep_clean(redactor)
         _log_to_stderr(settings)
-        return asyncio.run(_run(command, settings, State.open(settings.state_dir), redactor))
+        code = runner.run(_run(command, settings, State.open(settings.state_dir), redactor))
     except KeyboardInterrupt:
-        return 130
+        code = 130
     except AgentPodError as error:
         _explain(error, language)
-        return catalogue.for_error(error).exit or 1
+        code = catalogue.for_error(error).exit or 1
+    finally:
+        if command in _ROLES:
+            ending.expected(code, runner.get_loop(), ending.PATIENCE)
+        runner.close()
+    return code
 
 
 async def _run(command: str, settings: Settings, state: State, redactor: Redactor) -> int:
@@ -75,12 +89,7 @@ async def _run(command: str, settings: Settings, state: State, redactor: Redacto
         await startup.open_database(settings, state)
         sys.stdout.write("the database is up to date\n")
         return 0
-    roles: dict[str, tuple[Role, ...]] = {
-        "up": ("server", "controller"),
-        "server": ("server",),
-        "controller": ("controller",),
-    }
-    with state.lock(*roles[command]):
+    with state.lock(*_ROLES[command]):
         watchdog = Watchdog(asyncio.get_running_loop(), settings.plugin_stall_timeout)
         with watchdog.watching():
             if command == "controller":

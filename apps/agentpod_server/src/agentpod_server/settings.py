@@ -25,7 +25,7 @@ PREFIX = "AGENTPOD_"
 PLUGIN_KINDS = ("runtime", "router", "secret_store", "probe", "notifier")
 """The kinds of plug point that have settings: ``AGENTPOD_<KIND>_<NAME>_<FIELD>`` or ``[plugins.<kind>.<name>]``."""
 
-RESERVED = frozenset({"AGENTPOD_SERVER", "AGENTPOD_TOKEN", "AGENTPOD_LANG", "AGENTPOD_CONTEXT"})
+RESERVED = frozenset(f"AGENTPOD_{name}" for name in ("SERVER", "TOKEN", "CA", "CONTEXT", "LANG", "DEBUG"))
 """Variables that belong to the command line client and mean nothing here."""
 
 _REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here

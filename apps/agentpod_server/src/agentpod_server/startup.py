@@ -242,7 +242,8 @@ def _checks(runtime: Runtime, routing: Routing, instance: str) -> dict[str, Chec
 
     async def routes() -> None:
         if routing.router is None:
-            raise routing.error or TemporaryError("RouterUnreachable", router="?")
+            error = routing.error or TemporaryError("RouterUnreachable", router="?")
+            raise error.with_traceback(None)
         if not await routing.router.ready():
             raise TemporaryError("RouterUnreachable", router=routing.router.name)
 

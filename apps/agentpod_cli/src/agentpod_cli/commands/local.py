@@ -20,6 +20,9 @@ from agentpod_client.errors import ClientError
 _PASS_ON: dict[str, Any] = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 """What follows these verbs belongs to the server's own command line, which knows its options."""
 
+COMPLETING = "_AGENTPOD_COMPLETE"
+"""The variable by which a shell asks for completions; click makes it of the program's name."""
+
 
 @click.command(cls=Verb, context_settings=_PASS_ON)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[OPTION]...")
@@ -117,7 +120,7 @@ def completion(app: App, shell: str) -> None:
     if kind is None:  # the choice above names only shells that click knows
         raise AssertionError(shell)
     root = click.get_current_context().find_root().command
-    script = kind(root, {}, "agentpod", "_AGENTPOD_COMPLETE")
+    script = kind(root, {}, "agentpod", COMPLETING)
     app.say(script.source_template % script.source_vars())
 
 

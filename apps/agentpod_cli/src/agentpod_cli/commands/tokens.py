@@ -79,7 +79,7 @@ def revoke(app: App, token_id: str, yes: bool) -> None:  # noqa: FBT001 - click'
 
     Examples:
       agentpod token revoke 0192f3a4-5b6c-7d8e-9f00-112233445566
-      agentpod token list -o name | xargs -n1 agentpod token revoke --yes
+      agentpod token revoke 0192f3a4-5b6c-7d8e-9f00-112233445566 --yes
     """
     app.confirm(app.texts("ask.revoke_token", id=token_id), yes=yes)
     app.client.revoke_token(token_id)

@@ -81,9 +81,7 @@ class AgentsController(Controller):
         opt=reasons("PodHasNoContainer", "EngineUnreachable"),
         summary="Read a pod's output",
         media_type=MediaType.TEXT,
-        responses={
-            200: ResponseSpec(str, description="Lines of text.", media_type=MediaType.TEXT, generate_examples=False)
-        },
+        responses={200: ResponseSpec(str, description="Lines of text.", media_type=MediaType.TEXT)},
     )
     async def logs(  # noqa: PLR0913 - what reading takes
         self,

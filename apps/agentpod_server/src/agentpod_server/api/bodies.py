@@ -43,12 +43,6 @@ class StrictBody(AbstractDTO[BodyT], Generic[BodyT]):
         """Do nothing: no transfer model is wanted."""
 
     @classmethod
-    def create_openapi_schema(cls, field_definition: FieldDefinition, handler_id: str, schema_creator: Any) -> Any:
-        """Describe the body as the Struct that it is."""
-        del handler_id
-        return schema_creator.for_field_definition(field_definition)
-
-    @classmethod
     def generate_field_definitions(cls, model_type: type[Any]) -> Generator[DTOFieldDefinition, None, None]:
         """Give none: a Struct knows its fields."""
         del model_type

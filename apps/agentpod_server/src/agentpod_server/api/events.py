@@ -57,7 +57,6 @@ class Hello(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         200: ResponseSpec(
             Page[EventView],
             description="A listing; with Accept: text/event-stream a stream of events, resumable by Last-Event-ID.",
-            generate_examples=False,
         )
     },
 )

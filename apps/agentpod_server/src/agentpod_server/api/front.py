@@ -45,9 +45,8 @@ def _as_get(scope: Scope, receive: Receive, send: Send) -> tuple[Scope, Receive,
     async def heads_only(message: Message) -> None:
         if message["type"] == "http.response.start":
             await send(message)
-        elif message["type"] == "http.response.body" and not ended.is_set():
-            ended.set()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+            ended.set()
 
     async def until_ended() -> Any:
         # What streams watches for its reader's leaving; HEAD has no body that could be read.

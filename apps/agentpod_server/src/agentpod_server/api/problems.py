@@ -111,7 +111,9 @@ def _facts(request: Request[Any, Any, Any], error: HTTPException) -> dict[str, A
         case 400:
             extra = error.extra if isinstance(error.extra, list) else []
             names = [str(item.get("key", "")) for item in extra if isinstance(item, Mapping)]
-            return {"names": [name for name in names if name] or ["?"]}
+            # Before it looks for a handler, the framework refuses the Host header alone.
+            unnamed = "?" if "route_handler" in request.scope else "Host"
+            return {"names": [name for name in names if name] or [unnamed]}
         case 404:
             return {"path": request.scope["path"]}
         case 405:

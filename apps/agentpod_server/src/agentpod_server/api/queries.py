@@ -8,8 +8,10 @@ it does not know, and comes after this.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import datetime
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -18,12 +20,14 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.params import QueryParameter
 
 from agentpod_core import ConfigError, NotFoundError, Problem, catalogue, schema
+from agentpod_core.schema import paths
 
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
 _TRUTHS = {"true": True, "false": False}
 _STORABLE = r"^[^\x00]*$"
 _WITH_ZONE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
 _NAME_LIMIT = 80
+_MOST = 200
 
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -37,7 +41,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
         raise NotFoundError("NotFound", path=connection.scope["path"])
     problems = wrong(parameters(handler), list(connection.query_params.multi_items()))
     if problems:
-        names = dict.fromkeys(one.path.removeprefix("?") for one in problems)
+        names = dict.fromkeys(one.path[1:] for one in problems)
         raise ConfigError(problems, reason="BadQuery", names=list(names))
 
 
@@ -64,23 +68,22 @@ def parameters(handler: BaseRouteHandler) -> dict[str, dict[str, Any]]:
 
 def wrong(published: dict[str, dict[str, Any]], query: list[tuple[str, str]]) -> list[Problem]:
     """List everything that is wrong with a query, each with its place: ``?limit``."""
-    given: dict[str, str] = {}
-    problems: list[Problem] = []
-    for name, text in query:
-        if name in given:
-            message = catalogue.text("RepeatedParameter", {"parameter": name[:_NAME_LIMIT]})
-            params = {"parameter": name[:_NAME_LIMIT]}
-            problems.append(Problem(path=f"?{name}", reason="RepeatedParameter", params=params, message=message))
-        given[name] = text
-    values = {name: _read(text, published.get(name, {})) for name, text in given.items()}
+    if not query:
+        # No parameter is demanded, and making a validator takes longer than most answers.
+        return []
+    times = Counter(name for name, _ in query)
+    repeated = islice((name for name, often in times.items() if often > 1), _MOST)
+    values = {name: _read(text, published.get(name, {})) for name, text in query}
     form = {"type": "object", "properties": published, "additionalProperties": False}
-    problems += schema.problems(form, values)
-    return [_placed(one) for one in problems]
+    found = [*map(_repeated, repeated), *schema.problems(form, values)]
+    names = {paths.jsonpath((name,)): name for name in times}
+    return [msgspec.structs.replace(one, path=f"?{names[one.path]}"[:_NAME_LIMIT]) for one in found]
 
 
-def _placed(problem: Problem) -> Problem:
-    path = problem.path.removeprefix("$").removeprefix(".").removeprefix("?")
-    return msgspec.structs.replace(problem, path=f"?{path}"[:_NAME_LIMIT])
+def _repeated(name: str) -> Problem:
+    params = {"parameter": name[:_NAME_LIMIT]}
+    message = catalogue.text("RepeatedParameter", params)
+    return Problem(path=paths.jsonpath((name,)), reason="RepeatedParameter", params=params, message=message)
 
 
 def _plain(annotation: Any) -> dict[str, Any]:

@@ -21,7 +21,9 @@ from litestar.response import Stream
 
 from agentpod_core import AgentPodError, NotFoundError
 from agentpod_core.ports import RESYNC
+from agentpod_server import forms
 from agentpod_server.api import streams
+from agentpod_server.api.paging import After
 from agentpod_server.dashboard.pages import Anything
 from agentpod_server.records import EventRecord, Scope
 from agentpod_server.services import Services
@@ -34,6 +36,7 @@ _POLL = 0.5
 _TOGETHER = 0.05
 _QUIET = 15.0
 _SKEW = timedelta(seconds=5)
+_FIRST = datetime.fromtimestamp(0, UTC)
 _PAGE = 500
 _OF_LISTS = frozenset({"PodCreated", "Deleted", "TenantCreated", "TenantChanged", "TenantDeleted"})
 """Events after which a listing has other rows."""
@@ -76,16 +79,18 @@ async def live(  # noqa: PLR0913 - what a page tells
     services: NamedDependency[Services],
     asking: NamedDependency[Scope],
     follow_statuses: NamedDependency[Follow],
-    after: FromQuery[int | None] = None,
+    after: After = None,
     since: FromQuery[datetime | None] = None,
 ) -> Stream:
     """Tell names: ``pod-<id>``, ``pod:<tenant>/<name>``, ``events``, ``list``.
 
     ``after`` (an event's number) and ``since`` are what the page was made from.
     """
-    resumed = request.headers.get("last-event-id", "")
-    start = int(resumed) if resumed.isascii() and resumed.isdigit() else after
-    moment = since if since and since.tzinfo else datetime.now(UTC)
+    resumed = forms.number(request.headers.get("last-event-id", ""))
+    start = after if resumed is None else resumed
+    now = datetime.now(UTC)
+    # No page was made outside of these; a skew before the first moment, or UTC after the last, is in no calendar.
+    moment = min(max(since, _FIRST), now) if since and since.tzinfo else now
     told = stream(services, follow_statuses, asking, after=start, since=moment - _SKEW)
     return Stream(told, media_type="text/event-stream", headers=streams.UNBUFFERED)
 

@@ -82,8 +82,7 @@ class PodPage(Controller):
         posted = forms.posted_of((await request.form()).multi_items())
         found = await pod_of(services, asking, ref)
         kind = services.offers.adapter(found.spec.adapter)
-        told = forms.last(posted, "generation") or ""
-        expected = int(told) if told.isascii() and told.isdigit() else 0
+        expected = forms.number(forms.last(posted, "generation") or "") or 0
         try:
             _, config = services.pods.config_of(found)
             asked = podforms.asked(kind, posted, config, found)

@@ -85,8 +85,7 @@ class TenantPages(Controller):
         """Change name and address, or show what is wrong with them."""
         posted = forms.posted_of((await request.form()).multi_items())
         name, email = ((forms.last(posted, f"tenant.{one}") or "").strip() for one in ("name", "email"))
-        told = forms.last(posted, "generation") or ""
-        expected = int(told) if told.isascii() and told.isdigit() else 0
+        expected = forms.number(forms.last(posted, "generation") or "") or 0
         before = await services.tenants.get(asking, slug)
         try:
             after = await services.tenants.update(asking, slug, expected={expected}, name=name or None, email=email)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from agentpod_server.forms.drawing import draw
 from agentpod_server.forms.drawn import Drawn, Option, Parts, Row, first_wrong, wrong
-from agentpod_server.forms.naming import Posted, input_id, last, posted_of
+from agentpod_server.forms.naming import Posted, input_id, last, number, posted_of
 from agentpod_server.forms.reading import Reading, place_of, read
 from agentpod_server.forms.widgets import Widget
 
@@ -24,6 +24,7 @@ __all__ = [
     "first_wrong",
     "input_id",
     "last",
+    "number",
     "place_of",
     "posted_of",
     "read",

@@ -133,7 +133,7 @@ class _Drawer:
         numbers = list(range(len(items)))
         if self._posted is not None:
             sent = self._posted.get(naming.control(name, naming.ROWS), ())
-            numbers = [int(mark) for mark in dict.fromkeys(sent) if mark.isascii() and mark.isdigit()]
+            numbers = [number for number in map(naming.number, dict.fromkeys(sent)) if number is not None]
         rows = [self._row(field, name, number, items) for number in numbers]
         is_full = field.max_items is not None and len(rows) >= field.max_items
         if not is_full and not (rows and rows[-1].is_new and not rows[-1].is_touched):

@@ -6,6 +6,7 @@ which no field's name can hold: it is quoted there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
@@ -23,6 +24,8 @@ TAG: Final = "@tag"
 CLEAR: Final = "@clear"
 BLANK_ROW: Final = "__row__"
 """Stands for the number in the row that scripts copy."""
+
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 
 def below(name: str, part: str | int) -> str:
@@ -49,6 +52,11 @@ def last(posted: Posted, name: str) -> str | None:
     """Give what was sent under a name, line ends as in stored texts; of several the last; None for nothing."""
     values = posted.get(name)
     return one_kind_of_line_end(values[-1]) if values else None
+
+
+def number(text: str) -> int | None:
+    """Read a number that a page carried for itself; None for what is none, and for one that no page had."""
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def one_kind_of_line_end(text: str) -> str:

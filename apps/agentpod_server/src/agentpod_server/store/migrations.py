@@ -22,6 +22,8 @@ from agentpod_server.store.transactions import CURRENT, Transaction
 APP = "agentpod"
 CONF = "agentpod_server.store.piccolo_conf"
 _LOCK = 4_702_111_234_474_983_745
+_STATEMENT_SECONDS = 600.0
+"""How long one statement may take, the wait for another server that migrates included."""
 
 _ALL = "select, insert, update, delete"
 _APPEND = "select, insert"
@@ -55,7 +57,7 @@ async def migrate(owner_dsn: str, app_role: str) -> list[str]:
         TemporaryError: ``StoreUnreachable``; as ``reach.connected`` does.
         PermanentError: ``MigrationFailed``, and nothing was changed.
     """
-    async with connected(owner_dsn) as connection:
+    async with connected(owner_dsn, statement_seconds=_STATEMENT_SECONDS) as connection:
         try:
             async with connection.transaction():
                 return await _migrate(connection, app_role)

@@ -19,19 +19,22 @@ from agentpod_server.store.failures import EXPECTED, is_refused, translated
 
 OLDEST = 15
 CONNECT_SECONDS = 10.0
+STATEMENT_SECONDS = 30.0
 _CLOSE_SECONDS = 5.0
 
 
 @asynccontextmanager
-async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """Connect for one piece of work.
+async def connected(dsn: str, *, statement_seconds: float | None = None) -> AsyncIterator[asyncpg.Connection]:
+    """Connect for one piece of work, each statement of which may take ``STATEMENT_SECONDS`` or as long as is said.
 
     Raises:
-        TemporaryError: ``DatabaseUnreachable``; ``StoreUnreachable``: the connection was lost at work.
+        TemporaryError: ``DatabaseUnreachable``; ``StoreUnreachable``: it was lost at work, or gave no answer.
         PermanentError: ``DatabaseRefused``; ``DatabaseTls``; ``DatabaseUrlUnusable``.
     """
     try:
-        connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
+        connection = await asyncpg.connect(
+            dsn, timeout=CONNECT_SECONDS, command_timeout=statement_seconds or STATEMENT_SECONDS
+        )
     except EXPECTED as error:
         raise explained(error, dsn) from error
     try:

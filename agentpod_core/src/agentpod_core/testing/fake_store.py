@@ -9,8 +9,7 @@ from typing import Any
 
 import msgspec
 
-from agentpod_core.embedding import memory_store
-from agentpod_core.embedding.memory import Told
+from agentpod_core.embedding import MemoryStore, Told
 from agentpod_core.errors import TemporaryError
 from agentpod_core.ports import RESYNC
 from agentpod_core.testing.store_stage import WORKLOAD
@@ -18,7 +17,7 @@ from agentpod_core.values.status import Happening, PodStatus, Record
 from agentpod_core.values.workload import Workload
 
 
-class MemoryStore(memory_store.MemoryStore):
+class FakeStore(MemoryStore):
     """Implements ``agentpod_core.ports.Store`` and its own stage.
 
     ``pass_time`` moves the lease's clock on. ``saved`` counts the writes of statuses. ``fail`` makes

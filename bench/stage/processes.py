@@ -1,0 +1,44 @@
+"""Finds the processes of a platform, and what memory they take."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from pathlib import Path
+
+KINDS = {"traefik": "Traefik", "postgres": "PostgreSQL"}
+SERVER = "server"
+
+
+def of(folder: Path) -> dict[str, list[int]]:
+    """Give the processes that were started for a state folder, by what they are: the rest is the server."""
+    needle = str(folder).encode()
+    parents: dict[int, int] = {}
+    named: set[int] = set()
+    for place in Path("/proc").glob("[0-9]*"):
+        # One that ends meanwhile has nothing to show.
+        with contextlib.suppress(OSError):
+            parents[int(place.name)] = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            if needle in (place / "cmdline").read_bytes() + (place / "environ").read_bytes():
+                named.add(int(place.name))
+
+    def is_ours(pid: int) -> bool:
+        # PostgreSQL's processes write over their own environment: they are known by their parent.
+        return pid in named or (pid in parents and is_ours(parents[pid]))
+
+    found: dict[str, list[int]] = defaultdict(list)
+    for pid in filter(is_ours, parents):
+        with contextlib.suppress(OSError):
+            found[KINDS.get(Path(f"/proc/{pid}/exe").readlink().name, SERVER)].append(pid)
+    return dict(found)
+
+
+def memory(pids: list[int]) -> int:
+    """Give what processes take together, in bytes: what several share is counted once (PSS)."""
+    return sum(_proportional(pid) for pid in pids)
+
+
+def _proportional(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    (kilobytes,) = (line.split()[1] for line in lines if line.startswith("Pss:"))
+    return int(kilobytes) * 1024
