@@ -204,9 +204,10 @@ class Controller:
 
     async def _follow_changes(self) -> None:
         async for key in self._parts.store.changes():
-            self._queue.add(key)
             if key.startswith("pod:"):
+                # First in turn: a router takes its time to read them, and meanwhile the pod gets its pass.
                 self._queue.add(ROUTES)
+            self._queue.add(key)
 
     async def _follow_engine(self) -> None:
         async for event in self._parts.runtime.watch():
