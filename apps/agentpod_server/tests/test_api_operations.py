@@ -219,12 +219,15 @@ async def test_plugins_are_listed_with_what_they_offer(api):
 
 async def test_trouble_of_a_plugin_in_use_is_listed(api, rig):
     """What broke when it was called is there with its call, how often and when, until the call works again."""
+    # The server of the whole session may have seen such a failure before.
+    (plugin,) = (await api.get("/api/v1/plugins")).json()["items"]
+    before = sum(one["count"] for one in plugin["troubles"] if one["call"] == "workload")
     for _ in range(2):
         await rig.pod(api, config={"greeting": "break"})
     (plugin,) = (await api.get("/api/v1/plugins")).json()["items"]
     (trouble,) = plugin["troubles"]
     assert (plugin["state"], trouble["reason"], trouble["offer"]) == ("partly", "PluginFailed", "agent:talker")
-    assert (trouble["call"], trouble["count"], trouble["over"]) == ("workload", 2, False)
+    assert (trouble["call"], trouble["count"], trouble["over"]) == ("workload", before + 2, False)
     assert plugin["error"].startswith("The plugin agentpod-server (agentpod-server ")
     assert (await rig.pod(api)).status_code == 201
     (plugin,) = (await api.get("/api/v1/plugins")).json()["items"]
