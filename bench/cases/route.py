@@ -18,7 +18,7 @@ from stage.platform import CROWD
 from stage.router import Running
 
 TITLE = "route change accepted → answers, 50 routes"
-PAIRS = 15
+PAIRS = 45
 ROUTES = 50
 
 

@@ -63,7 +63,7 @@ class OpenClawAdapter(core.AgentAdapter[OpenClawConfig]):
             ports=(core.Port(name="gateway", number=render.PORT),),
             volumes=(core.Volume(name="state", path=render.STATE),),
             probe=core.Probe(
-                probe="openclaw", interval=10.0, start_interval=0.5, timeout=5.0, failures=3, start_deadline=150.0
+                probe="openclaw", interval=10.0, start_interval=0.2, timeout=5.0, failures=3, start_deadline=150.0
             ),
             route=core.RouteSpec(
                 port="gateway",

@@ -137,7 +137,9 @@ class Prober:
                 if not is_answer:
                     logger.warning("pod %s could not be asked: %s", pod.id, result.reason)
                 self._changed(pod.id)
-            pace = probe.interval if follower.was_ready else probe.start_interval
+            # Many that boot at once take longer each, and asking them all as often would make it longer still.
+            starting = min(probe.start_interval * self._crowd(), max(probe.start_interval, probe.interval))
+            pace = probe.interval if follower.was_ready else starting
             await self._clock.sleep(pace * self._scale)
 
     def _crowd(self) -> float:

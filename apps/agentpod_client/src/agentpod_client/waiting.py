@@ -18,7 +18,7 @@ from agentpod_client.tenants import Tenants
 
 AnswerT = TypeVar("AnswerT")
 
-FIRST_PAUSE, LAST_PAUSE = 0.2, 0.4
+FIRST_PAUSE, LAST_PAUSE = 0.1, 0.2
 PATIENCE = 15.0
 """Seconds for which a silent server is waited for."""
 _NOT_FOUND = 404
