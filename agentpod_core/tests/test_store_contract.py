@@ -46,6 +46,11 @@ class ListsWithoutWorkload(FakeStore):
         return [replace(pod, workload=replace(pod.workload, image="")) for pod in await super().pods()]
 
 
+class RoutesAsBefore(FakeStore):
+    async def ways_in(self):
+        return [replace(one, wanted=Wanted.RUNNING) for one in await super().ways_in()]
+
+
 class ForgetsPodsOfATenant(FakeStore):
     async def tenant(self, tenant_id):
         tenant = await super().tenant(tenant_id)
@@ -264,6 +269,7 @@ class TestTeeth(Teeth):
         "test_contract_is_intact": Broken(changes={"test_what_was_saved_is_read_back": lambda self: None}),
         "test_a_pod_comes_with_all_that_a_pass_needs": LosesCredentials,
         "test_all_pods_of_all_tenants_are_listed": ListsWithoutWorkload,
+        "test_ways_in_are_those_of_the_pods": RoutesAsBefore,
         "test_a_tenant_comes_with_its_pods": ForgetsPodsOfATenant,
         "test_what_is_unknown_is_none": TakesIdsOnly,
         "test_no_two_pods_share_an_address": RunsOutOfSubnets,

@@ -89,7 +89,12 @@ def desire(instance: str, pod: PodInput) -> Desired:
 
 def effective_wanted(pod: PodInput) -> Wanted:
     """Combine what is wanted of the pod with what is wanted of its tenant: the lesser life wins."""
-    both = {pod.spec.wanted, pod.tenant_wanted}
+    return lesser_life(pod.spec.wanted, pod.tenant_wanted)
+
+
+def lesser_life(wanted: Wanted, tenant_wanted: Wanted) -> Wanted:
+    """Combine what is wanted of a pod with what is wanted of its tenant."""
+    both = {wanted, tenant_wanted}
     return next(wanted for wanted in (Wanted.DELETED, Wanted.STOPPED, Wanted.RUNNING) if wanted in both)
 
 

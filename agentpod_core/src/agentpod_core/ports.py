@@ -14,7 +14,7 @@ from agentpod_core.plugpoints.context import Clock as Clock
 from agentpod_core.plugpoints.link import Link
 from agentpod_core.values.pods import Lease, PodSpec, Wanted
 from agentpod_core.values.status import Happening, PodStatus, Record
-from agentpod_core.values.workload import SecretRef, Workload
+from agentpod_core.values.workload import Port, RouteSpec, SecretRef, Workload
 from agentpod_core.values.world import Endpoint
 
 RESYNC = "resync"
@@ -56,6 +56,18 @@ class PodInput(Struct, frozen=True, kw_only=True):
     tenant_wanted: Wanted = Wanted.RUNNING
 
 
+class RouteInput(Struct, frozen=True, kw_only=True):
+    """What the store knows of one pod's way in; the fields are those of ``PodInput`` and its workload."""
+
+    id: str
+    address: str
+    hosts: tuple[str, ...]
+    ports: tuple[Port, ...]
+    route: RouteSpec | None
+    wanted: Wanted
+    tenant_wanted: Wanted
+
+
 class TenantInput(Struct, frozen=True, kw_only=True):
     """All that the store knows of one tenant when a pass begins; ``pods`` are the ids of its pods."""
 
@@ -76,6 +88,10 @@ class Store(Protocol):
 
     async def pods(self) -> list[PodInput]:
         """Give every pod that is not gone, in one query."""
+        ...
+
+    async def ways_in(self) -> list[RouteInput]:
+        """Give what routes are made of, for every pod that is not gone: read at each change, so cheap with many."""
         ...
 
     async def pod(self, pod_id: str) -> PodInput | None:

@@ -8,6 +8,7 @@ words become labels is told in ``carriers``.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -54,6 +55,7 @@ def is_ours(name: str) -> bool:
     return name.startswith(PREFIX) and name.endswith(SUFFIX)
 
 
+@lru_cache(maxsize=8192)
 def file_text(route: Route, serving: Serving) -> str:
     """Write a route's file: its route in the first line, then JSON, which is YAML. Equal routes give equal texts."""
     body = msgspec.json.format(msgspec.json.encode({"http": http(route, serving)}), indent=2).decode()

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from agentpod_core.errors import ConflictError, NotFoundError, PermanentError
-from agentpod_core.ports import RESYNC, PodInput, TenantInput, pod_key, tenant_key
+from agentpod_core.ports import RESYNC, PodInput, RouteInput, TenantInput, pod_key, tenant_key
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import Happening, PodStatus, Record
 from agentpod_core.values.workload import SecretRef
@@ -43,6 +43,21 @@ class Memory:
         """Give every pod that is not gone."""
         self._reach()
         return list(self._pods.values())
+
+    async def ways_in(self) -> list[RouteInput]:
+        """Give what routes are made of, for every pod that is not gone."""
+        return [
+            RouteInput(
+                id=pod.id,
+                address=pod.address,
+                hosts=pod.hosts,
+                ports=pod.workload.ports,
+                route=pod.workload.route,
+                wanted=pod.spec.wanted,
+                tenant_wanted=pod.tenant_wanted,
+            )
+            for pod in await self.pods()
+        ]
 
     async def pod(self, pod_id: str) -> PodInput | None:
         """Give one pod; None when it is gone."""

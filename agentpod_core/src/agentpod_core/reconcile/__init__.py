@@ -10,11 +10,11 @@ from datetime import timedelta
 
 import msgspec
 
-from agentpod_core.desired import Desired, desire, effective_wanted
+from agentpod_core.desired import Desired, desire, lesser_life
 from agentpod_core.errors import AgentPodError, ConflictError, TemporaryError
 from agentpod_core.observed import Observed, Probed
 from agentpod_core.plan import Plan, applied_badly, plan, unseen
-from agentpod_core.ports import PodInput, TenantInput
+from agentpod_core.ports import PodInput, RouteInput, TenantInput
 from agentpod_core.reconcile.applying import Changes
 from agentpod_core.reconcile.boots import Boots
 from agentpod_core.reconcile.fence import Fence
@@ -25,6 +25,7 @@ from agentpod_core.values.actions import StartContainer
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.routes import Route
 from agentpod_core.values.status import ConditionType, Happening, Phase, PodStatus, Record
+from agentpod_core.values.workload import main_port
 from agentpod_core.values.world import Container, ContainerState, Endpoint, Protection, World
 
 __all__ = ["Merge", "Parts", "Pass", "Reconciler", "is_refused", "keep_wanted"]
@@ -187,16 +188,17 @@ class Reconciler:
         """Publish the routes of all pods that are to run; gives the pods that have one."""
         if self._parts.router is None:
             return frozenset()
-        pods = await self._parts.store.pods()
-        routes = [route for pod in pods if (route := self._route(pod))]
+        ways_in = await self._parts.store.ways_in()
+        routes = [route for way_in in ways_in if (route := self._route(way_in))]
         await self._parts.router.apply([*self._parts.fixed_routes, *routes])
         self.routed = frozenset(route.key for route in routes)
         return self.routed
 
-    def _route(self, pod: PodInput) -> Route | None:
-        spec = pod.workload.route
-        port = pod.workload.main_port()
-        if spec is None or port is None or not pod.hosts or effective_wanted(pod) is not Wanted.RUNNING:
+    def _route(self, pod: RouteInput) -> Route | None:
+        spec = pod.route
+        port = main_port(pod.ports, spec)
+        is_wanted = lesser_life(pod.wanted, pod.tenant_wanted) is Wanted.RUNNING
+        if spec is None or port is None or not pod.hosts or not is_wanted:
             return None
         return Route(
             key=pod.id,

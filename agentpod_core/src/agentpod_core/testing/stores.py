@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from agentpod_core.errors import ConflictError, NotFoundError, PermanentError, TemporaryError
-from agentpod_core.ports import Store
+from agentpod_core.ports import RouteInput, Store
 from agentpod_core.testing.parts import to_define
 from agentpod_core.testing.store_changes import StoreChanges
 from agentpod_core.testing.store_leases import StoreLeases
@@ -82,6 +82,32 @@ class StoreContract(StoreLeases, StoreChanges):
 
         assert sorted(ids) == sorted(pod.id for pod in listed)
         assert [await store.pod(pod.id) for pod in listed] == listed
+
+    async def test_ways_in_are_those_of_the_pods(self, store: Store, stage: StoreStage) -> None:
+        """What routes are made of is what the pods' own inputs say, also after changes."""
+        first, second = await stage.add_tenant("acme"), await stage.add_tenant("globex")
+        ids = [await stage.add_pod(first, "a"), await stage.add_pod(first, "b"), await stage.add_pod(second, "a")]
+        await stage.want_pod(ids[1], Wanted.STOPPED)
+        await stage.want_tenant(second, Wanted.STOPPED)
+        hidden = msgspec.structs.replace(WORKLOAD, route=None, ports=())
+        await stage.change_pod(ids[0], workload=hidden)
+
+        found = {one.id: one for one in await store.ways_in()}
+
+        pods = await store.pods()
+        assert sorted(found) == sorted(ids)
+        assert [found[pod.id] for pod in pods] == [
+            RouteInput(
+                id=pod.id,
+                address=pod.address,
+                hosts=pod.hosts,
+                ports=pod.workload.ports,
+                route=pod.workload.route,
+                wanted=pod.spec.wanted,
+                tenant_wanted=pod.tenant_wanted,
+            )
+            for pod in pods
+        ]
 
     async def test_a_tenant_comes_with_its_pods(self, store: Store, stage: StoreStage) -> None:
         """A tenant's input names lease and pods, alone and in the list."""

@@ -141,6 +141,10 @@ class Workload(Struct, frozen=True, kw_only=True):
 
     def main_port(self) -> int | None:
         """Give the number of the port to talk to: the routed one, else the first; None without ports."""
-        wanted = self.route.port if self.route else None
-        numbers = {port.name: port.number for port in self.ports}
-        return numbers.get(wanted or "", next(iter(numbers.values()), None))
+        return main_port(self.ports, self.route)
+
+
+def main_port(ports: tuple[Port, ...], route: RouteSpec | None) -> int | None:
+    """Give the number of the port that is routed, else of the first; None without ports."""
+    numbers = {port.name: port.number for port in ports}
+    return numbers.get(route.port if route else "", next(iter(numbers.values()), None))

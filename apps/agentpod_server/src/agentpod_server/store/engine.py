@@ -10,13 +10,14 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from asyncpg import Record as Row
+from msgspec import Struct
 
 from agentpod_core.errors import PermanentError
 from agentpod_core.plugpoints.secrets import SecretStore
-from agentpod_core.ports import PodInput, TenantInput
+from agentpod_core.ports import PodInput, RouteInput, TenantInput
 from agentpod_core.values.pods import PodSpec, Wanted
 from agentpod_core.values.status import Happening, PodStatus, Record
-from agentpod_core.values.workload import SecretRef, Workload
+from agentpod_core.values.workload import Port, RouteSpec, SecretRef, Workload
 from agentpod_server.records import Scope
 from agentpod_server.store import events, leadership, rows, secrets
 from agentpod_server.store.database import Database
@@ -25,11 +26,28 @@ from agentpod_server.store.listen import Listener
 
 _ENGINE = Scope(actor="controller")
 
+_WAYS_IN = """
+    select p.id, p.subdomain, p.address, p.wanted, t.wanted as tenant_wanted,
+           jsonb_strip_nulls(jsonb_build_object('ports', w.workload -> 'ports', 'route', w.workload -> 'route')) as way
+    from pods p
+    join tenants t on t.id = p.tenant_id
+    join pod_workloads w on w.pod_id = p.id and w.generation = p.generation
+    order by p.id
+"""
+
 _TENANTS = """
     select t.id, t.slug, t.wanted, l.number, l.subnet, l.gateway,
            array(select p.id::text from pods p where p.tenant_id = t.id order by p.id) as pods
     from tenants t join address_leases l on l.tenant_id = t.id and l.node = 'local'
 """
+
+
+class _Way(Struct, frozen=True):
+    """The part of a workload that routes are made of."""
+
+    ports: tuple[Port, ...] = ()
+    route: RouteSpec | None = None
+
 
 Hosts = Callable[[str], tuple[str, ...]]
 """Turns a subdomain into the full public host names of its pod."""
@@ -51,6 +69,12 @@ class PostgresStore:
         async with self._database.transaction(_ENGINE) as transaction:
             found = await transaction.fetch(f"{rows.POD_WITH_ENGINE_PART} order by p.id")
         return [self._pod(row) for row in found]
+
+    async def ways_in(self) -> list[RouteInput]:
+        """Give what routes are made of, for every pod that is not gone."""
+        async with self._database.transaction(_ENGINE) as transaction:
+            found = await transaction.fetch(_WAYS_IN)
+        return [self._way_in(row) for row in found]
 
     async def pod(self, pod_id: str) -> PodInput | None:
         """Give one pod; None when it is gone."""
@@ -156,6 +180,18 @@ class PostgresStore:
         if store is None:
             raise PermanentError("UnknownSecretStore", name=ref.store, known=sorted(self._secret_stores))
         return await store.get(tenant_id, ref)
+
+    def _way_in(self, row: Row) -> RouteInput:
+        way = rows.value(row["way"], _Way)
+        return RouteInput(
+            id=str(row["id"]),
+            address=row["address"],
+            hosts=self._hosts(row["subdomain"]),
+            ports=way.ports,
+            route=way.route,
+            wanted=Wanted(row["wanted"]),
+            tenant_wanted=Wanted(row["tenant_wanted"]),
+        )
 
     def _pod(self, row: Row) -> PodInput:
         spec = rows.value(row["spec"], PodSpec)
