@@ -13,7 +13,7 @@ from agentpod_core.host import Host, Incident, Owner, PluginInfo, PluginState, S
 from agentpod_core.host.kinds import Thing
 from agentpod_core.observed import Lack, Probed
 from agentpod_core.plan import Plan, Timings
-from agentpod_core.ports import RESYNC, Links, PodInput, Store, Telemetry, TenantInput, pod_key, tenant_key
+from agentpod_core.ports import RESYNC, Links, PodInput, RouteInput, Store, Telemetry, TenantInput, pod_key, tenant_key
 from agentpod_core.reconcile.parts import Merge, Silence
 from agentpod_core.values.names import container_name
 from agentpod_core.values.pods import Lease, PodSpec, Wanted
@@ -44,6 +44,7 @@ __all__ = [
     "PodStatus",
     "Probed",
     "Record",
+    "RouteInput",
     "SettingsSource",
     "Silence",
     "Store",
