@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agentpod_core import File, OnChange, Port, Probe, ProbeResult, RouteSpec, Volume, Workload
+from agentpod_core import Endpoint, File, OnChange, Port, Probe, ProbeResult, Repair, RouteSpec, Volume, Workload
 from agentpod_core.controller import Controller, Pace, Parts
 from agentpod_core.embedding import SystemClock
 from agentpod_core.plan import Timings
@@ -57,13 +57,6 @@ class Links:
         return link
 
 
-class Quiet:
-    def reconciled(self, key: str, seconds: float, outcome: str) -> None:
-        pass
-
-    acted = probed = reconciled
-
-
 class Rig:
     """A world, a store and as many controllers as a test starts; ``workload`` is what a pod gets by default."""
 
@@ -76,6 +69,9 @@ class Rig:
         self.router = FakeRouter()
         self.health = Health()
         self.merged: list[tuple[bytes, bytes]] = []
+        self.repairs: dict[int, Repair] = {}
+        self.healed: list[tuple[str, Endpoint]] = []
+        self.heal_error: Exception | None = None
 
     @property
     def engine(self):
@@ -86,17 +82,35 @@ class Rig:
             self.merged.append((current, wanted))
             return current + wanted
 
+        async def mend(_adapter: str, code: int) -> Repair | None:
+            return self.repairs.get(code)
+
+        async def heal(pod: Any, endpoint: Endpoint, _container: str) -> None:
+            self.healed.append((pod.id, endpoint))
+            if self.heal_error:
+                raise self.heal_error
+
         parts = Parts(
             instance=INSTANCE,
             store=self.store,
             runtime=self.runtime,
             router=self.router,
             clock=SystemClock(),
-            telemetry=Quiet(),
             timings=Timings().scaled(SCALE),
             merge=merge,
+            mend=mend,
+            heal=heal,
         )
-        given = {"resync": 0.2, "renew": 0.05, "lease": 1.0, "margin": 0.1, "slots": 1, "scale": SCALE, **pace}
+        given = {
+            "resync": 0.2,
+            "renew": 0.05,
+            "ask": 0.05,
+            "lease": 1.0,
+            "margin": 0.1,
+            "slots": 1,
+            "scale": SCALE,
+            **pace,
+        }
         return Controller(parts, holder=holder, probe=lambda _: self.health, links=Links(), pace=Pace(**given))
 
     @asynccontextmanager

@@ -212,10 +212,18 @@ class TestTeeth(Teeth):
         "test_workload_is_pure": [Unstable, ReadsFiles],
         "test_workload_names_only_known_secrets": changed(env={"KEY": STRANGER}),
         "test_secrets_stay_references": changed(env={"KEY": f"Bearer {KEY}"}),
-        "test_workload_fits_together": [changed(route=RouteSpec(port="nowhere")), changed(files=LEAKY)],
+        "test_workload_fits_together": [
+            changed(route=RouteSpec(port="nowhere")),
+            changed(files=LEAKY),
+            changed(probe=Probe(probe="ping", timeout=0)),
+        ],
         "test_image_is_pinned": [Latest, RegistryPort],
         "test_recipe_builds_the_image_of_the_workload": adapter_with(recipe=lambda self: ImageRecipe(image="other:1")),
-        "test_probe_is_named_and_bounded": changed(probe=Probe(probe="ping", timeout=0)),
+        "test_probe_is_named": Broken(
+            kind=changed(probe=Probe(probe="The Ping")),
+            also=("test_probe_is_installed",),
+            because="no probe has a name that cannot be one",
+        ),
         "test_probe_is_installed": changed(probe=Probe(probe="no-such-probe")),
         "test_secrets_and_sizes_make_sense": [
             adapter_with(credential="nothing-of-the-kind"),

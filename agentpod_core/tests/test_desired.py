@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from msgspec.structs import replace
 
-from agentpod_core import File, OnChange, Volume, Workload
-from agentpod_core.desired import Desired, desire
+from agentpod_core import File, OnChange, Probe, Volume, Workload
+from agentpod_core.desired import Desired, desire, workload_problems
 from agentpod_core.ports import PodInput
 from agentpod_core.values.pods import Lease, PodSpec
 
@@ -64,3 +65,30 @@ def test_what_is_said_is_a_change() -> None:
     live = File(path="/data/a", parts=("x",), on_change=OnChange.LIVE)
     other = File(path="/data/a", parts=("y",))
     assert len({_desired(files=(file,)).files["/data/a"] for file in (*WORKLOAD.files, live, other)}) == 3
+
+
+def test_every_nonsense_of_a_probe_is_told_at_once() -> None:
+    """How an agent is to be asked has to make sense; all that does not is named with its path."""
+    probe = Probe(probe="any", interval=-1.0, start_interval=0.0, timeout=math.nan, failures=0, start_deadline=math.inf)
+    problems = workload_problems(Workload(image="x", probe=probe))
+    assert [(one.path, one.reason) for one in problems] == [
+        ("$.probe.interval", "NotAccepted"),
+        ("$.probe.start_interval", "NotAccepted"),
+        ("$.probe.timeout", "NotAccepted"),
+        ("$.probe.failures", "NotAccepted"),
+        ("$.probe.start_deadline", "NotAccepted"),
+    ]
+
+
+def test_no_question_outlasts_the_next() -> None:
+    """A timeout that is longer than the interval is refused; as long as it is fine."""
+    found = [
+        [one.path for one in workload_problems(Workload(image="x", probe=Probe(probe="any", interval=5.0, timeout=t)))]
+        for t in (5.0, 5.1)
+    ]
+    assert found == [[], ["$.probe.timeout"]]
+
+
+def test_a_memory_restart_is_no_change_of_the_container() -> None:
+    """Whether a pod may be restarted before it is full says nothing about what its container is made of."""
+    assert _desired(restart_when_full=True).spec_hash == _desired().spec_hash

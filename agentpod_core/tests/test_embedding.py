@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from typing import Any, ClassVar
 
 import pytest
@@ -161,3 +163,19 @@ async def test_without_a_router_pods_live_unrouted(store, pod):
         await store.want_tenant(tenant, Wanted.DELETED)
         await store.until(lambda: store.is_empty)
     assert (runtime.engine.containers, runtime.engine.networks) == ({}, {})
+
+
+def test_the_systems_clock_goes_on_while_the_machine_sleeps() -> None:
+    """A leader that slept must find its lease over: what counts is the time since boot, sleep and all."""
+    code = (
+        "import time; from agentpod_core.embedding import SystemClock as C; print(C().monotonic() - time.monotonic())"
+    )
+    asleep = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--time", "--boottime", "86400", "--fork", sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asleep.returncode:
+        pytest.skip(f"no time namespace here: {asleep.stderr.strip()}")
+    assert float(asleep.stdout) == pytest.approx(86400, abs=5)

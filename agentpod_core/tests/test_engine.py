@@ -305,3 +305,16 @@ async def test_a_deleted_pod_whose_engine_refuses_stays_visible(rig: Any) -> Non
             return (status.phase, status.reason) == (Phase.DELETING, "EngineRefused")
 
         await rig.until(refused)
+
+
+async def test_who_stands_by_sees_the_same_plan(rig: Any) -> None:
+    """A controller that asks no agent itself plans by what the leader concluded: for a pod that is well, nothing."""
+    async with rig.running():
+        pod_id = await rig.add()
+        await rig.phase(pod_id, Phase.RUNNING)
+        standby = rig.controller("two")
+        plan = await standby.plan(pod_id)
+        assert (plan.actions, plan.status.ready) == ((), True)
+        rig.engine.remove_by_hand(rig.name(pod_id))
+        plan = await standby.plan(pod_id)
+        assert "CreateContainer" in [type(action).__name__ for action in plan.actions]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
 import msgspec
@@ -10,8 +11,10 @@ import pytest
 from agentpod_core.errors import ConfigError, PermanentError, Problem, TemporaryError
 from agentpod_core.host import Host
 from agentpod_core.testing import FakeNotifier, NotifierContract
-from agentpod_core.testing.notifiers import alert
+from agentpod_core.testing.fake_notifier import FakeTarget
+from agentpod_core.testing.notifiers import deliver
 from agentpod_core.testing.teeth import Broken, Teeth
+from agentpod_core.values.workload import SecretRef
 
 SECRET = "hunter2"
 
@@ -19,6 +22,7 @@ SECRET = "hunter2"
 class TestFakeNotifier(NotifierContract):
     kind = FakeNotifier
     offers: ClassVar = (FakeNotifier,)
+    patience = 0.5
 
     @pytest.fixture
     def host(self):
@@ -29,7 +33,7 @@ class TestFakeNotifier(NotifierContract):
         return self.kind()
 
     @pytest.fixture
-    def settings(self):
+    def target(self):
         return {}
 
     @pytest.fixture
@@ -41,15 +45,19 @@ class TestFakeNotifier(NotifierContract):
 
     @pytest.fixture
     def unreachable(self):
-        return {"fails": "unreachable"}
+        return {"fails": "unreachable", "password": SECRET}
+
+    @pytest.fixture
+    def hanging(self):
+        return {"fails": "hangs", "password": SECRET}
 
     @pytest.fixture
     def refusing(self):
-        return {"fails": "refuses"}
+        return {"fails": "refuses", "password": SECRET}
 
     @pytest.fixture
-    def wrong_settings(self):
-        return [{"url": SECRET}]
+    def wrong_targets(self):
+        return [{"url": SECRET}, {"password": f"{SECRET} "}]
 
     @pytest.fixture
     def secret_texts(self):
@@ -67,65 +75,170 @@ class ClosesOnce(FakeNotifier):
         self.sent = None
 
 
+class LooseTarget(msgspec.Struct, frozen=True, kw_only=True):
+    fails: str | None = None
+    password: SecretRef | None = None
+    url: str | None = None
+
+
+class TakesAnyField(FakeNotifier):
+    """It takes a field that it does not know for one that is none of its business."""
+
+    target_type = LooseTarget
+
+    async def check(self, target, material):
+        if target.url:
+            raise ConfigError([Problem(path="$.url", message="no field of it")])
+        await super().check(target, material)
+
+
+class Doubts(FakeNotifier):
+    """It refuses whatever it is not told to fail with."""
+
+    async def check(self, target, material):
+        await super().check(target, material)
+        if target == FakeTarget():
+            raise ConfigError([Problem(path="$", message="what is this?")])
+
+    async def send(self, alert, target, material):
+        if target == FakeTarget():
+            self.sent.append(alert)
+        else:
+            await super().send(alert, target, material)
+
+
+class TriesFirst(FakeNotifier):
+    """It refuses a target that fails at the moment."""
+
+    async def check(self, target, material):
+        await super().check(target, material)
+        if target.fails:
+            raise ConfigError([Problem(path="$.fails", message="it does not work")])
+
+    async def send(self, alert, target, material):
+        match target.fails:
+            case "unreachable":
+                raise TemporaryError("Unreachable")
+            case "hangs":
+                await self._wait()
+            case "refuses":
+                raise PermanentError("NotAccepted", message="the target refuses")
+        self.sent.append(alert)
+
+
+class NamesNoPlace(FakeNotifier):
+    async def check(self, target, material):
+        try:
+            await super().check(target, material)
+        except ConfigError as error:
+            raise ConfigError([msgspec.structs.replace(one, path="") for one in error.problems]) from None
+
+
+class TakesAnything(FakeNotifier):
+    """It finds out when it sends."""
+
+    async def check(self, target, material):
+        pass
+
+
 class Nameless(FakeNotifier):
-    async def send(self, alert, settings):
-        await super().send(msgspec.structs.replace(alert, tenant=""), settings)
+    async def send(self, alert, target, material):
+        await super().send(msgspec.structs.replace(alert, tenant="", title=""), target, material)
 
 
 class NeverOver(FakeNotifier):
-    async def send(self, alert, settings):
-        await super().send(msgspec.structs.replace(alert, recovered=False), settings)
+    async def send(self, alert, target, material):
+        await super().send(
+            msgspec.structs.replace(
+                alert, id="message", recovered=False, title="contract-tenant/pod-1 contract-tenant", text=""
+            ),
+            target,
+            material,
+        )
 
 
 class Races(FakeNotifier):
     """It looks, waits, and writes what was right when it looked."""
 
-    async def send(self, alert, settings):
+    async def send(self, alert, target, material):
         before = self.sent
         self.sent = []
-        await super().send(alert, settings)
+        await super().send(alert, target, material)
         self.sent = [*before, alert]
 
 
 class GivesUp(FakeNotifier):
-    async def send(self, alert, settings):
+    async def send(self, alert, target, material):
         try:
-            await super().send(alert, settings)
+            await super().send(alert, target, material)
         except TemporaryError as error:
-            raise PermanentError(error.reason) from None
+            raise (PermanentError(error.reason) if error.reason == "Unreachable" else error) from None
+
+
+class GivesUpWhenItHangs(FakeNotifier):
+    async def send(self, alert, target, material):
+        try:
+            await super().send(alert, target, material)
+        except TemporaryError as error:
+            raise (PermanentError(error.reason) if error.reason == "Timeout" else error) from None
+
+
+class WaitsForEver(FakeNotifier):
+    def __init__(self):
+        super().__init__(patience=3600)
+
+
+class OneAtATime(FakeNotifier):
+    """It sends one message after another."""
+
+    def __init__(self):
+        super().__init__()
+        self.turn = asyncio.Lock()
+
+    async def send(self, alert, target, material):
+        async with self.turn:
+            await super().send(alert, target, material)
 
 
 class TriesForEver(FakeNotifier):
-    async def send(self, alert, settings):
+    async def send(self, alert, target, material):
         try:
-            await super().send(alert, settings)
+            await super().send(alert, target, material)
         except PermanentError as error:
             raise TemporaryError(error.reason, **error.params) from None
 
 
-class NamesNoPlace(FakeNotifier):
-    async def send(self, alert, settings):
-        try:
-            await super().send(alert, settings)
-        except ConfigError as error:
-            raise ConfigError([msgspec.structs.replace(one, path="") for one in error.problems]) from None
+class OpenTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    fails: str | None = None
+    password: str | None = None
+
+
+class KeepsNothingApart(FakeNotifier):
+    """Its password is a text as any other."""
+
+    target_type = OpenTarget
+
+    async def check(self, target, material):
+        if " " in (target.password or ""):
+            raise ConfigError([Problem(path="$.password", message="must have no spaces")])
 
 
 class Leaky(FakeNotifier):
-    async def send(self, alert, settings):
-        if SECRET in settings.values():
-            raise ConfigError([Problem(path="$.url", message=f"no URL: {SECRET}")])
-        await super().send(alert, settings)
+    async def check(self, target, material):
+        try:
+            await super().check(target, material)
+        except ConfigError:
+            raise ConfigError([Problem(path="$.password", message=f"spaces: {[*material.values()]}")]) from None
 
 
 class LeaksItsCause(FakeNotifier):
     """Its own error is clean, and the one that led to it is not."""
 
-    async def send(self, alert, settings):
+    async def send(self, alert, target, material):
         try:
-            await super().send(alert, settings)
-        except ConfigError as error:
-            raise ConfigError(error.problems) from ValueError(f"no URL: {SECRET}")
+            await super().send(alert, target, material)
+        except PermanentError as error:
+            raise PermanentError(error.reason, **error.params) from ValueError(f"refused: {[*material.values()]}")
 
 
 class TestTeeth(Teeth):
@@ -133,6 +246,7 @@ class TestTeeth(Teeth):
     broken: ClassVar = {
         "test_contract_is_intact": Broken(changes={"test_recovery_reads_differently": lambda self: None}),
         "test_no_part_is_hidden": [
+            Broken(changes={"can_hang": False}),
             Broken(changes={"can_refuse": False}),
             Broken(changes={"holds_secrets": False}),
             Broken(changes={"is_installed": False}),
@@ -140,12 +254,32 @@ class TestTeeth(Teeth):
         "test_name_is_a_slug": Untitled,
         "test_is_offered_by_an_installed_plugin": Broken(changes={"offers": ()}),
         "test_closing_is_idempotent": ClosesOnce,
+        "test_target_type_is_strict": TakesAnyField,
+        "test_good_target_is_taken": Doubts,
+        "test_target_that_fails_now_is_taken": TriesFirst,
+        "test_wrong_target_is_refused": [
+            NamesNoPlace,
+            Broken(
+                kind=TakesAnything,
+                also=("test_errors_show_no_secret",),
+                because="it asks to be told what is wrong with the same targets",
+            ),
+        ],
         "test_alert_arrives_once_and_names_the_pod": Nameless,
         "test_recovery_reads_differently": NeverOver,
         "test_alerts_sent_together_all_arrive": Races,
         "test_unreachable_target_is_temporary": GivesUp,
+        "test_hanging_target_is_temporary": [
+            GivesUpWhenItHangs,
+            Broken(
+                kind=WaitsForEver,
+                also=("test_errors_show_no_secret",),
+                because="there is no error to look at",
+            ),
+        ],
+        "test_hanging_target_holds_up_no_other": OneAtATime,
         "test_refusing_target_is_permanent": TriesForEver,
-        "test_wrong_settings_are_refused": NamesNoPlace,
+        "test_secrets_are_kept_apart": KeepsNothingApart,
         "test_errors_show_no_secret": [Leaky, LeaksItsCause],
     }
 
@@ -153,5 +287,5 @@ class TestTeeth(Teeth):
 async def test_fake_keeps_what_it_was_told():
     """A test can read what was sent."""
     notifier = FakeNotifier()
-    await notifier.send(alert(3), {})
+    await deliver(notifier, 3, {})
     assert [one.pod for one in notifier.sent] == ["pod-3"]

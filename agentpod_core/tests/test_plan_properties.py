@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from agentpod_core.desired import Desired, desire
 from agentpod_core.observed import Observed, Probed
-from agentpod_core.plan import Plan, plan
+from agentpod_core.plan import Plan, Timings, plan
+from agentpod_core.plan.steps import LIVING
 from agentpod_core.ports import PodInput
 from agentpod_core.values import actions as do
 from agentpod_core.values.names import container_name, volume_name
 from agentpod_core.values.pods import Lease, PodSpec, Wanted
-from agentpod_core.values.reports import ProbeResult
+from agentpod_core.values.reports import ProbeResult, Repair
 from agentpod_core.values.status import Phase, PodStatus, Record
 from agentpod_core.values.workload import File, OnChange, Port, Probe, RouteSpec, SecretRef, Volume, Workload
 from agentpod_core.values.world import Container, ContainerState, Limits
@@ -25,6 +26,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 INSTANCE = "testabcd"
 thorough = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
+moments = st.integers(-86400, 86400).map(lambda seconds: START + timedelta(seconds=seconds))
 slugs = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,6}[a-z0-9])?", fullmatch=True)
 files = st.lists(
     st.builds(
@@ -78,18 +80,29 @@ class Sim:
         self.ids = itertools.count(1)
         self.exits = exits
         self.probed: Probed | None = None
+        self.repair: Repair | None = None
+        self.repairs: list[tuple[str, ...]] = []
+        self.told = 0
+        self.applied: list[do.PlannedAction] = []
 
     def observed(self) -> Observed:
-        return Observed(containers=tuple(self.containers.values()), volumes=tuple(self.volumes), probed=self.probed)
+        return Observed(
+            containers=tuple(self.containers.values()),
+            volumes=tuple(self.volumes),
+            probed=self.probed,
+            repair=self.repair,
+        )
 
-    def apply(self, action: do.Action) -> None:
+    def apply(self, action: do.PlannedAction) -> None:  # noqa: C901, PLR0912 - one line each
+        self.applied.append(action)
         match action:
             case do.CreateVolume(name=name):
                 self.volumes.add(name)
             case do.RemoveVolume(name=name):
                 self.volumes.discard(name)
+            case do.CreateContainer() if same := self._same(action):
+                assert same.spec_hash == action.labels["agentpod.spec-hash"], "a name is a lock"
             case do.CreateContainer():
-                assert action.name not in {one.name for one in self.containers.values()}, "a name is a lock"
                 made = Container(
                     id=f"new{next(self.ids)}",
                     name=action.name,
@@ -109,10 +122,19 @@ class Sim:
                 self._set(self._find(container), limits=limits)
             case do.WriteFiles(container=container):
                 self._find(container)
+            case do.RunOnce(command=command):
+                assert not any(one.state in LIVING for one in self.containers.values()), "one at a time"
+                self.repairs.append(command)
+            case do.TellHealed(container=container):
+                assert self._find(container).state is ContainerState.RUNNING
+                self.told += 1
             case do.ObtainImage():
                 pass
             case _:
                 raise AssertionError(action)
+
+    def _same(self, action: do.CreateContainer) -> Container | None:
+        return next((one for one in self.containers.values() if one.name == action.name), None)
 
     def _find(self, name: str) -> Container:
         return next(one for one in self.containers.values() if name in (one.id, one.name))
@@ -199,6 +221,13 @@ def situations(draw: st.DrawFn) -> tuple[Desired, tuple[Container, ...], Record]
             restarts_done=st.integers(0, 2),
             engine_restarts=st.integers(0, 3),
             expects_exit=st.booleans(),
+            failures=st.lists(moments, max_size=6).map(tuple),
+            not_before=st.one_of(st.none(), moments),
+            ready_since=st.one_of(st.none(), moments),
+            was_ready=st.booleans(),
+            heals=st.one_of(st.none(), st.integers(0, 6)),
+            heal_at=st.one_of(st.none(), moments),
+            volumes=st.sampled_from([(), tuple(desired.volumes.values())]),
         )
     )
     return desired, draw(worlds(desired)), record
@@ -228,11 +257,13 @@ def test_converges(situation) -> None:
 @given(situations())
 @thorough
 def test_is_idempotent(situation) -> None:
-    """Once settled, a plan has nothing to do, and says the same again."""
+    """Once settled, a plan has nothing to do before it asked to look again, and says the same."""
     desired, containers, record = situation
     sim = Sim(desired, containers)
     found, record = settle(sim, record)
-    again = plan(desired, sim.observed(), record, sim.now + timedelta(seconds=1), before=found.status)
+    soon = sim.now + timedelta(seconds=1)
+    is_awake = found.wake_at is not None and found.wake_at <= soon
+    again = plan(desired, sim.observed(), record, sim.now if is_awake else soon, before=found.status)
     assert again.actions == ()
     assert again.status == found.status
     assert again.happenings == ()
@@ -303,6 +334,65 @@ def test_a_start_that_always_fails_backs_off(pod: PodInput, code: int) -> None:
         assert status.phase is Phase.CRASH_LOOP
         own = next(iter(sim.containers.values()))
         assert own.limits.restart is False
+
+
+@given(situations())
+@thorough
+def test_never_two_at_once(situation) -> None:
+    """On the way to where it should be, at most one of a pod's containers is started, and no data goes with them."""
+    desired, containers, record = situation
+    sim = Sim(desired, containers)
+    sim.volumes |= set(desired.volumes.values())
+    found, _ = settle(sim, record)
+    starts = [action for action in sim.applied if isinstance(action, do.StartContainer)]
+    assert len({action.container for action in starts}) <= 1
+    assert desired.wanted is Wanted.RUNNING or not starts
+    if desired.wanted is not Wanted.DELETED or desired.keep_data:
+        assert not [action for action in sim.applied if isinstance(action, do.RemoveVolume)]
+        assert sim.volumes == set(desired.volumes.values())
+    assert found.actions == ()
+
+
+@given(situations(), st.sampled_from([78, 1]), st.booleans())
+@thorough
+def test_a_blocked_pod_is_never_started(situation, code: int, has_repair: bool) -> None:
+    """In whatever world, a pod that no restart mends gets no start: at most one try of its repair, while it is down."""
+    desired, containers, record = situation
+    if desired.wanted is not Wanted.RUNNING:
+        return
+    record = msgspec.structs.replace(
+        record, generation=desired.generation, blocked=code, restarts_done=desired.restarts, repaired=not has_repair
+    )
+    repair = Repair(reason="Refused", command=("fix",))
+    # What is good for ten minutes is forgiven, and no block lasts that long.
+    record = msgspec.structs.replace(record, ready_since=None, was_ready=False)
+    found = plan(desired, Observed(containers=containers, repair=repair), record, START)
+    assert not [action for action in found.actions if isinstance(action, do.StartContainer | do.CreateContainer)]
+    assert sum(isinstance(action, do.RunOnce) for action in found.actions) <= has_repair
+    assert has_repair or found.status.phase is Phase.BLOCKED
+
+
+@given(situations(), moments)
+@thorough
+def test_what_is_waited_for_is_never_past(situation, now: datetime) -> None:
+    """Whatever clock the record was written by, the next look is ahead, and no pause is longer than the longest."""
+    desired, containers, record = situation
+    timings = Timings()
+    found = plan(desired, Observed(containers=containers), record, now, timings=timings)
+    assert found.wake_at is None or found.wake_at > now
+    latest = now + timedelta(seconds=timings.longest_backoff)
+    assert found.record.not_before is None or found.record.not_before <= latest
+    assert found.wake_at is None or found.wake_at <= now + timedelta(seconds=timings.good_spell)
+
+
+@given(situations())
+@thorough
+def test_a_record_survives_its_database(situation) -> None:
+    """Written down and read again, it leads to the same plan."""
+    desired, containers, record = situation
+    again = msgspec.json.decode(msgspec.json.encode(record), type=Record)
+    observed = Observed(containers=containers)
+    assert plan(desired, observed, record, START) == plan(desired, observed, again, START)
 
 
 @given(st.lists(pods, min_size=2, max_size=2, unique_by=lambda pod: pod.id))

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from collections import Counter
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from agentpod_core import Probe
+from agentpod_core import AgentPodError, ConfigError, Probe, ProbeResult, Problem
 from agentpod_core.controller.probing import Prober
 from agentpod_core.embedding import SystemClock
+from agentpod_core.observed import Lack, Probed
 from agentpod_core.reconcile.parts import Silence
-from agentpod_core.testing import FakeLink
+from agentpod_core.testing import FakeClock, FakeLink
+from agentpod_core.testing.fake_clock import START
 from agentpod_core.values.world import Container, ContainerState
 
 PROBE = Probe(probe="any", interval=10.0, start_interval=0.2, timeout=1)
+CONTAINER = Container(id="1", name="one", state=ContainerState.RUNNING, address="10.0.0.4")
+WELL = ProbeResult(alive=True, ready=True, reason="Answering")
+NOT_YET = ProbeResult(alive=True, ready=False, reason="NotReady")
+SILENT = ProbeResult(alive=False, ready=False, reason="Timeout")
 
 
 class Noted(SystemClock):
@@ -63,3 +71,151 @@ async def test_a_crowd_that_boots_is_asked_less_often_each(rig: Any, count: int,
         await clock.all_asleep.wait()
     prober.close()
     assert {round(pause, 3) for pause in clock.pauses} == {expected}
+
+
+class Stage:
+    """One ready pod under a clock of the test's own, asked by a probe that takes what the test says."""
+
+    def __init__(self, pod: Any, answer: ProbeResult | AgentPodError | None = None, **probe: Any) -> None:
+        self.clock = FakeClock()
+        self.asked: list[float] = []
+        self.news: list[float] = []
+        self.silences: list[int] = []
+        self.late: list[float] = []
+        self.answer: ProbeResult | AgentPodError = answer or WELL
+        self.takes = 0.0
+        self.prober = Prober(
+            probe=lambda _: self,
+            links=Links(),
+            clock=self.clock,
+            telemetry=Silence(),
+            changed=self._changed,
+            late=lambda _: self.late.append(self.clock.monotonic()),
+        )
+        self.pod = replace(pod, workload=replace(pod.workload, probe=Probe(probe="any", **probe)))
+        self.prober.follow(self.pod, CONTAINER)
+
+    def _changed(self, _pod_id: str) -> None:
+        self.news.append(self.clock.monotonic())
+        self.silences.append(self.word.silences)
+
+    async def check(self, _link: Any, _settings: Any, *, timeout: float) -> ProbeResult:  # noqa: ASYNC109
+        self.asked.append(self.clock.monotonic())
+        await self.clock.sleep(min(self.takes, timeout))
+        if isinstance(self.answer, AgentPodError):
+            raise self.answer
+        return self.answer
+
+    @property
+    def word(self) -> Probed:
+        word = self.prober.last(self.pod.id)
+        assert word is not None
+        return word
+
+
+@pytest.fixture
+async def pod(rig: Any) -> Any:
+    """Give a pod as the store knows it."""
+    return await rig.store.pod(await rig.add())
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.3, 4.9, 5.1, 9.9])
+async def test_a_silence_is_found_out_in_the_products_time(pod: Any, phase: float) -> None:
+    """However it lies, an agent that falls silent is acted on within interval * failures + timeout."""
+    stage = Stage(pod, interval=10.0, timeout=5.0, failures=3)
+    await stage.clock.advance(40)
+    stopped = stage.asked[-1] + phase + 0.001
+    await stage.clock.advance(stopped - stage.clock.monotonic())
+    stage.answer, stage.takes = SILENT, 60.0
+    stage.news.clear()
+    stage.silences.clear()
+    await stage.clock.advance(60)
+    known = stage.silences.index(3)
+    stage.prober.close()
+    assert stage.news[known] - stopped <= 10 * 3 + 5
+
+
+async def test_each_silence_takes_no_more_than_its_interval(pod: Any) -> None:
+    """Questions come every interval, also while each waits for its timeout in vain."""
+    stage = Stage(pod, interval=10.0, timeout=5.0)
+    await stage.clock.advance(20)
+    stage.answer, stage.takes = SILENT, 60.0
+    asked = len(stage.asked)
+    await stage.clock.advance(50)
+    stage.prober.close()
+    pauses = {round(b - a, 6) for a, b in itertools.pairwise(stage.asked[asked:])}
+    assert pauses == {10.0}
+
+
+async def test_pods_that_come_together_are_asked_apart(pod: Any) -> None:
+    """Three hundred pods of one moment are spread over the interval after their first answer."""
+    stage = Stage(pod, interval=10.0)
+    for number in range(299):
+        stage.prober.follow(replace(stage.pod, id=f"pod-{number}"), CONTAINER)
+    await stage.clock.advance(30)
+    stage.asked.clear()
+    await stage.clock.advance(10)
+    stage.prober.close()
+    each_second = Counter(int(at) for at in stage.asked)
+    assert (len(stage.asked), max(each_second.values()) < 60) == (300, True), each_second
+
+
+async def test_a_start_is_told_as_late_before_its_deadline_and_after(pod: Any) -> None:
+    """Whoever watches its processor time hears of it before the end of its time, and goes on hearing."""
+    stage = Stage(pod, NOT_YET, start_interval=1.0, start_deadline=60.0)
+    await stage.clock.advance(80)
+    stage.prober.close()
+    assert [round(at) for at in stage.late] == [48, 54, 60, 66, 72, 78]
+
+
+async def test_a_start_at_its_deadline_is_looked_at(pod: Any) -> None:
+    """A pass comes at once when a start has had its time."""
+    stage = Stage(pod, NOT_YET, start_interval=1.0, start_deadline=60.0)
+    await stage.clock.advance(80)
+    stage.prober.close()
+    assert [round(at) for at in stage.news if at > 10] == [60]
+
+
+async def test_an_agent_that_says_not_ready_is_alive(pod: Any) -> None:
+    """Failures count and silences do not: it answers, whatever it says."""
+    stage = Stage(pod)
+    await stage.clock.advance(20)
+    stage.answer = NOT_YET
+    await stage.clock.advance(100)
+    word = stage.word
+    stage.prober.close()
+    assert (word.failures > 3, word.silences) == (True, 0)
+
+
+async def test_a_machine_that_slept_is_held_against_nobody(pod: Any) -> None:
+    """The time for which a machine was asleep is no part of a start."""
+    stage = Stage(pod, NOT_YET, start_interval=1.0, start_deadline=60.0)
+    await stage.clock.advance(5)
+    stage.clock.jump(3600)
+    await stage.clock.advance(2)
+    waited = stage.word.waited
+    stage.prober.close()
+    assert waited < 10
+
+
+async def test_settings_that_the_probe_refuses_are_a_lack(pod: Any) -> None:
+    """What only the probe knows to be wrong keeps nobody from running: nobody can ask, and it says why."""
+    problems = [Problem(path="$.path", message="required"), Problem(path="$.port", message="no")]
+    stage = Stage(pod, ConfigError(problems))
+    await stage.clock.advance(1)
+    lack = stage.word.lack
+    stage.prober.close()
+    assert lack == Lack(
+        reason="WrongProbeSettings", params={"probe": "any", "problems": "$.path: required; $.port: no"}
+    )
+
+
+async def test_a_word_says_since_when_and_when_next(pod: Any) -> None:
+    """The word on a pod names when it was first given and when it is asked again."""
+    stage = Stage(pod, interval=10.0)
+    await stage.clock.advance(30)
+    word = stage.word
+    stage.prober.close()
+    assert word.next_at is not None
+    assert word.since is not None
+    assert ((word.next_at - word.at).total_seconds(), (word.since - START).total_seconds()) == (10.0, 0.0)

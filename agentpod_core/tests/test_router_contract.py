@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import ClassVar
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 from fakes_under_contract import TheirRoute
 
 from agentpod_core import (
+    Certificate,
     ConfigError,
     ConflictError,
     Daemon,
@@ -226,6 +228,16 @@ class Hasty(FakeRouter):
         self.board.routes = {}
 
 
+class Nameless(FakeRouter):
+    async def certificates(self):
+        return (Certificate(hosts=(), ends_at=datetime(2030, 1, 1, tzinfo=UTC)),)
+
+
+class Endless(FakeRouter):
+    async def certificates(self):
+        return (Certificate(hosts=("agents.example",)),)
+
+
 class TestTeeth(Teeth):
     contract = TestFakeRouter
     broken: ClassVar = {
@@ -250,6 +262,7 @@ class TestTeeth(Teeth):
         "test_what_is_no_route_is_refused_and_changes_nothing": [Mending, HalfWay],
         "test_everything_wrong_is_named_at_once": OneAtATime,
         "test_applies_at_the_same_time_leave_one_of_them": Interleaving,
+        "test_a_certificate_says_what_it_is": [Nameless, Endless],
         "test_entry_points_are_constant": Wandering,
         "test_routes_outlive_the_router_that_set_them": Hasty,
     }

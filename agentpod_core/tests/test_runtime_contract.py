@@ -115,6 +115,21 @@ async def adopts_volumes(runtime, action, _material, real):
     await real()
 
 
+async def leaves_its_container(runtime, action, _material, real):
+    """Leave what a command ran in."""
+    await real()
+    if isinstance(action, actions.RunOnce):
+        runtime.engine.add_foreign_container(action.name, action.labels)
+
+
+async def runs_on_nothing(runtime, action, _material, real):
+    """Run a command without the pod's volumes."""
+    await real()
+    if isinstance(action, actions.RunOnce):
+        for volume in runtime.engine.volumes.values():
+            volume.files.pop("done", None)
+
+
 class Boundless(FakeRuntime):
     """It reads whatever it is told to."""
 
@@ -171,6 +186,11 @@ class TestTeeth(Teeth):
         "test_a_taken_address_is_a_conflict": forgiving("AddressTaken"),
         "test_files_are_read": Boundless,
         "test_a_missing_image_is_permanent": HopesForImages,
+        "test_a_command_runs_once_and_leaves_nothing": [applying(leaves_its_container), applying(runs_on_nothing)],
+        "test_a_command_that_fails_or_takes_too_long_is_said": [
+            forgiving("CommandFailed"),
+            forgiving("CommandTooSlow"),
+        ],
         "test_a_recipe_makes_an_image": answering(
             "images", lambda _, images: [one for one in images if one != "built:1"]
         ),

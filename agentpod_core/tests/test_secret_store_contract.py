@@ -99,6 +99,11 @@ class DeletesForAll(MemorySecretStore):
         self._kept = {place: versions for place, versions in self._kept.items() if place[1] != key}
 
 
+class KnowsTenantsOnly(MemorySecretStore):
+    async def list(self, tenant):
+        return await super().list(tenant) if tenant else []
+
+
 class ForgetsTheNewest(MemorySecretStore):
     async def delete(self, tenant, key):
         self._kept.get((tenant, key), [])[1:] = []
@@ -128,6 +133,7 @@ class TestTeeth(Teeth):
         "test_puts_at_once_get_versions_of_their_own": Races,
         "test_what_is_not_there_is_not_found": SaysItOtherwise,
         "test_a_tenant_sees_its_own_only": DeletesForAll,
+        "test_the_platform_has_secrets_of_its_own": KnowsTenantsOnly,
         "test_deleting_forgets_all_versions": ForgetsTheNewest,
         "test_the_list_gives_the_newest_references": ListsTheOldest,
         "test_a_store_shows_no_value": ShowsItself,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import ClassVar
 
 import msgspec
@@ -12,6 +13,7 @@ from agentpod_core.errors import ConflictError, NotFoundError
 from agentpod_core.ports import RESYNC, ROUTES, pod_key
 from agentpod_core.testing import FakeStore, StoreContract
 from agentpod_core.testing.teeth import Broken, Teeth
+from agentpod_core.values.alerts import Clear, Raise
 from agentpod_core.values.pods import Lease, Wanted
 
 replace = msgspec.structs.replace
@@ -108,9 +110,9 @@ class RemembersSecrets(FakeStore):
 
 
 class SavesTheStatusOnly(FakeStore):
-    async def save(self, epoch, pod_id, *, status, record, happenings=()):
+    async def save(self, epoch, pod_id, *, status, record, happenings=(), alerts=()):
         record = replace(record, failures=())
-        await super().save(epoch, pod_id, status=status, record=record, happenings=happenings)
+        await super().save(epoch, pod_id, status=status, record=record, happenings=happenings, alerts=alerts)
 
 
 class TellsBackwards(FakeStore):
@@ -119,8 +121,8 @@ class TellsBackwards(FakeStore):
 
 
 class TellsOfTheDead(FakeStore):
-    async def save(self, epoch, pod_id, *, status, record, happenings=()):
-        await super().save(epoch, pod_id, status=status, record=record, happenings=happenings)
+    async def save(self, epoch, pod_id, *, status, record, happenings=(), alerts=()):
+        await super().save(epoch, pod_id, status=status, record=record, happenings=happenings, alerts=alerts)
         if pod_id not in self._pods:
             self._report(happenings, "", "")
 
@@ -148,8 +150,9 @@ class GoesQuietly(FakeStore):
 
 
 class BlamesSomebody(FakeStore):
-    async def report(self, happenings):
+    async def report(self, happenings, alerts=()):
         self._reach()
+        self._alert(alerts, "", "")
         self._report(happenings, "platform", "")
 
 
@@ -159,6 +162,51 @@ class ForgetsForAnybody(FakeStore):
     async def forget_pod(self, epoch, pod_id, happenings=()):
         self._reach()
         await super().forget_pod(self._epoch, pod_id, happenings)
+
+
+# Its alerts.
+
+
+class RaisesAgain(FakeStore):
+    def _alert(self, changes, tenant, pod):
+        for change in changes:
+            lesser = [at for at, one in enumerate(self.alerts) if getattr(change, "replaces", ()) and one.is_open]
+            if isinstance(change, Raise) and not lesser and (tenant, pod) == ("acme", "main"):
+                self._raise(change, [], tenant, pod)
+            else:
+                super()._alert([change], tenant, pod)
+
+
+class ClearsForEver(FakeStore):
+    """What was over once is raised no more."""
+
+    def _alert(self, changes, tenant, pod):
+        over = {(one.tenant, one.pod, one.reason) for one in self.alerts if not one.is_open}
+        known = [one for one in changes if (tenant, pod, one.reason) not in over]
+        super()._alert(known, tenant, pod)
+
+
+class StartsAnew(FakeStore):
+    def _raise(self, change, lesser, tenant, pod):
+        super()._raise(change, [], tenant, pod)
+        for place in lesser:
+            self.alerts[place] = replace(self.alerts[place], is_open=False)
+
+
+class ClearsForAll(FakeStore):
+    """What is over with the platform is over with every pod."""
+
+    def _alert(self, changes, tenant, pod):
+        super()._alert(changes, tenant, pod)
+        cleared = {one.reason for one in changes if isinstance(one, Clear) and not tenant}
+        self.alerts = [replace(one, is_open=one.is_open and one.reason not in cleared) for one in self.alerts]
+
+
+class LeavesAlertsBehind(FakeStore):
+    async def forget_pod(self, epoch, pod_id, happenings=()):
+        kept = list(self.alerts)
+        await super().forget_pod(epoch, pod_id, happenings)
+        self.alerts = kept
 
 
 # What it tells.
@@ -181,8 +229,8 @@ class TellsNoChange(FakeStore):
 
 
 class WakesItself(FakeStore):
-    async def save(self, epoch, pod_id, *, status, record, happenings=()):
-        await super().save(epoch, pod_id, status=status, record=record, happenings=happenings)
+    async def save(self, epoch, pod_id, *, status, record, happenings=(), alerts=()):
+        await super().save(epoch, pod_id, status=status, record=record, happenings=happenings, alerts=alerts)
         self._tell(pod_key(pod_id))
 
 
@@ -261,6 +309,34 @@ class FearsThePastOnly(FakeStore):
         super()._demand(min(epoch, self._epoch))
 
 
+# What it keeps of samples.
+
+
+class FillsGaps(FakeStore):
+    def samples(self, pod_id):
+        full = []
+        for sample in super().samples(pod_id):
+            while full and full[-1].at + timedelta(minutes=1) < sample.at:
+                full.append(replace(full[-1], at=full[-1].at + timedelta(minutes=1), cpu=0))
+            full.append(sample)
+        return full
+
+
+class KeepsEverySecond(FakeStore):
+    async def sampled(self, samples):
+        await super().sampled(samples)
+        for sample in samples:
+            if sample.pod_id in self._samples:
+                self._samples[sample.pod_id][sample.at] = sample
+
+
+class RemembersTheDead(FakeStore):
+    async def forget_pod(self, epoch, pod_id, happenings=()):
+        kept = self._samples.get(pod_id, {})
+        await super().forget_pod(epoch, pod_id, happenings)
+        self._samples[pod_id] = kept
+
+
 class TestTeeth(Teeth):
     contract = TestFakeStore
     # A store has no optional parts.
@@ -285,6 +361,14 @@ class TestTeeth(Teeth):
         "test_a_stale_epoch_changes_nothing": ForgetsForAnybody,
         "test_a_secret_is_read_by_its_reference": ReadsAnyVersion,
         "test_an_outage_is_temporary": RemembersSecrets,
+        "test_an_alert_that_is_open_is_not_raised_again": RaisesAgain,
+        "test_a_cleared_alert_is_over": ClearsForEver,
+        "test_a_worse_alert_takes_over": StartsAnew,
+        "test_alerts_keep_to_their_subject": ClearsForAll,
+        "test_a_pod_that_goes_takes_its_alerts_along": LeavesAlertsBehind,
+        "test_samples_make_the_history_of_their_pod": FillsGaps,
+        "test_a_minute_has_one_sample": KeepsEverySecond,
+        "test_samples_of_pods_that_are_gone_are_left_out": RemembersTheDead,
         "test_changes_begin_with_a_resync": BeginsAnywhere,
         "test_changes_name_what_changed": TellsNoChange,
         "test_a_save_wakes_nobody": WakesItself,

@@ -53,7 +53,7 @@ class TestOpenClawAdapter(AgentAdapterContract):
 
     @pytest.fixture
     def agent(self):
-        link = gateway(status=STATUS, channels_status=CHANNELS)
+        link = gateway(status=STATUS, channels_status=CHANNELS, channels_start={"started": True})
         link.commands[COMMAND] = ExecResult(code=0, stdout=ISSUED)
         return link
 
@@ -80,6 +80,7 @@ def gateway(**payloads):
 
     def answer(asked):
         payload = payloads.get(asked.json["method"].replace(".", "_"))
+        payload = payload(asked.json["params"]) if callable(payload) else payload
         if payload is None:
             return Reply(status=503, body=b'{"ok": false, "error": {"code": "UNAVAILABLE"}}')
         return Reply(status=200, body=json.dumps({"ok": True, "payload": payload}).encode())
@@ -284,3 +285,49 @@ async def test_a_failed_door_can_be_tried_again(done):
     with pytest.raises(TemporaryError) as refused:
         await adapter.open_door(FakeLink(commands={COMMAND: done}), sample_pod(adapter))
     assert (refused.value.reason, refused.value.params["exit_code"]) == ("OpenClawNoDoor", done.code)
+
+
+def accounts(**running):
+    """Give a channel status with those accounts of one channel, running or not."""
+    listed = [{"accountId": name, "enabled": True, "running": runs} for name, runs in running.items()]
+    return {"channels": {"telegram": {"configured": True}}, "channelAccounts": {"telegram": listed}}
+
+
+async def test_channels_that_are_off_after_a_crash_come_back_on():
+    """Each account that is enabled and does not run is started, by its name; what runs is left alone."""
+    started = []
+
+    def start(params):
+        started.append(params)
+        return {"started": True, "outcome": {"status": "handed-off"}}
+
+    link = gateway(channels_status=accounts(sales=False, support=True, press=False), channels_start=start)
+    await OpenClawAdapter().after_heal(link)
+    assert started == [
+        {"channel": "telegram", "accountId": "sales"},
+        {"channel": "telegram", "accountId": "press"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"channels": {"telegram": {"configured": False}}, "channelAccounts": {"telegram": [{"enabled": True}]}},
+        {"channels": {"telegram": {"configured": True}}, "channelAccounts": {"telegram": [{"enabled": False}]}},
+        {"channels": {"telegram": {"configured": True}}, "channelAccounts": {}},
+        {},
+    ],
+)
+async def test_channels_that_nobody_wants_stay_off(status):
+    """What is not configured, or switched off, is not started."""
+    await OpenClawAdapter().after_heal(gateway(channels_status=status))
+
+
+async def test_a_channel_that_cannot_start_yet_is_tried_again():
+    """OpenClaw's own word that it may go later becomes a temporary error; one that it skips is done with."""
+    later = {"started": False, "outcome": {"status": "retry", "reason": "reload-pending"}}
+    with pytest.raises(TemporaryError) as refused:
+        await OpenClawAdapter().after_heal(gateway(channels_status=accounts(a=False), channels_start=later))
+    assert refused.value.params == {"method": "channels.start", "code": "reload-pending"}
+    skipped = {"started": False, "outcome": {"status": "skipped", "reason": "not-configured"}}
+    await OpenClawAdapter().after_heal(gateway(channels_status=accounts(a=False), channels_start=skipped))

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from agentpod_core import HostContext, NoSettings, Reply
+from agentpod_core import HostContext, Reply
 from agentpod_core.testing import FakeClock, FakeLink, HealthProbeContract, SocketScript
 from agentpod_openclaw import OpenClawProbe
+from agentpod_openclaw.probe import OpenClawProbeSettings
 
 CHALLENGE = json.dumps({"type": "event", "event": "connect.challenge", "payload": {"nonce": "n", "ts": 1}})
 READY = b'{"ready": true, "failing": []}'
@@ -52,7 +53,7 @@ class TestOpenClawProbe(HealthProbeContract):
 
     @pytest.fixture
     def wrong_settings(self):
-        return [{"handshake_every": "often"}, {"handshake": 1}]
+        return [{"handshake_every": "often"}, {"handshake_every": -1.0}, {"handshake": 1}]
 
 
 async def verdict(link, **settings):
@@ -100,7 +101,7 @@ async def test_a_gateway_that_takes_no_client_is_not_alive():
 async def test_a_handshake_is_good_for_a_while(tmp_path):
     """Between two handshakes the page alone is asked; once one is due or the page failed, a client connects again."""
     clock, probe = FakeClock(), OpenClawProbe()
-    await probe.open(HostContext(instance="aaaaaaaa", folder=tmp_path, settings=NoSettings(), clock=clock))
+    await probe.open(HostContext(instance="aaaaaaaa", folder=tmp_path, settings=OpenClawProbeSettings(), clock=clock))
     link = gateway()
     for seconds, handshakes in ((0, 1), (10, 1), (49, 1), (1, 2), (30, 2)):
         clock.jump(seconds)
@@ -111,3 +112,39 @@ async def test_a_handshake_is_good_for_a_while(tmp_path):
     link.unreachable = False
     assert (await probe.check(link, {}, timeout=1)).ready
     assert len(link.opened) == 3
+
+
+async def test_who_was_not_ready_shakes_hands_anew(tmp_path):
+    """After a page that said "not yet" a handshake that is still good is no longer taken for one."""
+    probe, link = OpenClawProbe(), gateway()
+    await probe.open(
+        HostContext(instance="aaaaaaaa", folder=tmp_path, settings=OpenClawProbeSettings(), clock=FakeClock())
+    )
+    assert (await probe.check(link, {}, timeout=1)).ready
+    fine, link.replies["GET /readyz"] = link.replies["GET /readyz"], Reply(status=503, body=b'{"ready": false}')
+    assert not (await probe.check(link, {}, timeout=1)).ready
+    link.replies["GET /readyz"] = fine
+    assert (await probe.check(link, {}, timeout=1)).ready
+    assert len(link.opened) == 2
+
+
+async def test_how_long_a_handshake_is_good_can_be_set(tmp_path):
+    """The platform's setting holds where the workload asks for nothing else."""
+    clock, probe, link = FakeClock(), OpenClawProbe(), gateway()
+    settings = OpenClawProbeSettings(handshake_every=5)
+    await probe.open(HostContext(instance="aaaaaaaa", folder=tmp_path, settings=settings, clock=clock))
+    for seconds, given, handshakes in ((0, {}, 1), (4, {}, 1), (1, {}, 2), (5, {"handshake_every": 60.0}, 2)):
+        clock.jump(seconds)
+        assert (await probe.check(link, given, timeout=1)).ready
+        assert len(link.opened) == handshakes
+
+
+async def test_a_gateway_that_never_stops_talking_is_given_up():
+    """A flood of messages that nobody asked for is not read to its end, which may never come."""
+    flood = [json.dumps({"type": "event", "event": "tick"})] * 1_000
+    assert await verdict(gateway(greets=flood)) == (False, False, "WrongAnswer", {"what": "WebSocket /"})
+
+
+async def test_a_bottomless_answer_is_no_health():
+    """JSON that is nested too deeply to be read is an answer like any other that is wrong."""
+    assert (await verdict(gateway(b"[" * 500_000)))[2] == "WrongAnswer"

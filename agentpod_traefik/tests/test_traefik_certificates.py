@@ -141,3 +141,15 @@ def written(folder: Path, domain: str) -> tuple[Path, Path]:
     paths[0].write_bytes(certificate)
     paths[1].write_bytes(key)
     return paths
+
+
+def test_what_is_served_is_described(folder: CertificateFolder) -> None:
+    """A person can be told in time: for which names, until when; what is no certificate is left out."""
+    pair = folder.self_signed("example.com", NOW)
+    for name in ("strange.crt", "strange.key"):
+        (folder.path / name).write_text("no PEM")
+
+    (found,) = folder.served()
+
+    assert found.hosts == ("example.com", "*.example.com")
+    assert found.ends_at == loaded(pair.certificate).not_valid_after_utc

@@ -173,6 +173,9 @@ async def test_a_renewal_under_way_serves_the_old_pair(
         await router.apply([])
     assert (folder / "routes" / "agentpod.yml").read_text() == platform
     assert f"{key} does not belong to the certificate" in caplog.text
+    served, wrong = await router.certificates()
+    assert (served.hosts[0], served.reason) == ("contract.test", "")
+    assert (wrong.reason, wrong.params) == ("CertificateMismatch", {"path": str(key)})
 
 
 @pytest.mark.parametrize(

@@ -34,18 +34,20 @@ from agentpod_core.values.actions import (
     RemoveContainer,
     RemoveNetwork,
     RemoveVolume,
+    RunOnce,
     StartContainer,
     StopContainer,
     UpdateLimits,
     WriteFiles,
 )
+from agentpod_core.values.addresses import AllowedAddresses
 from agentpod_core.values.names import owner_labels
 from agentpod_core.values.pods import Package, Pod
 from agentpod_core.values.recipes import ImageRecipe
 from agentpod_core.values.rendering import file_content, file_mode, secret_value
 from agentpod_core.values.reports import AgentReport, Alert, ChannelReport, Door, ProbeResult, Repair, TokenUsage
 from agentpod_core.values.resources import Resources, format_bytes, parse_bytes, parse_cpus
-from agentpod_core.values.routes import Daemon, Entrypoints, Route, route_problems
+from agentpod_core.values.routes import Certificate, Daemon, Entrypoints, Route, route_problems
 from agentpod_core.values.status import Severity
 from agentpod_core.values.workload import (
     SECRETS_PATH,
@@ -80,6 +82,8 @@ __all__ = [
     "AgentPodError",
     "AgentReport",
     "Alert",
+    "AllowedAddresses",
+    "Certificate",
     "ChannelReport",
     "Clock",
     "ConfigError",
@@ -128,6 +132,7 @@ __all__ = [
     "Route",
     "RouteSpec",
     "Router",
+    "RunOnce",
     "Runtime",
     "SecretRef",
     "SecretStore",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from typing import Any, Final, Literal
@@ -30,7 +31,7 @@ Language = Literal["en", "zh-CN"]
 
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh-CN")
 
-_PLACEHOLDER: Final = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
+_PLACEHOLDER: Final = re.compile(r"\{([a-z_][a-z0-9_]*)(?::(bytes|time|clock|reason|repair))?\}")
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _ABSENT: Final = "?"
 _TEXT_LIMIT: Final = 300
@@ -40,7 +41,9 @@ class Entry(Struct, frozen=True, kw_only=True):
     """What the catalogue says of one reason.
 
     ``status`` is the HTTP status and ``exit`` the exit code of the command line; None for a reason
-    that only conditions and events use. ``text`` and ``repair`` may hold ``{placeholders}``.
+    that only conditions and events use. ``text`` and ``repair`` may hold ``{placeholders}``: of amounts
+    (``{limit:bytes}``), of moments (``{since:time}``, ``{next_at:clock}`` without the day), and of other reasons,
+    whose own text or repair is put there and filled with the same params (``{cause:reason}``, ``{cause:repair}``).
     ``known`` is False for an entry that was made up from the slug.
     """
 
@@ -100,7 +103,7 @@ def text(reason: str, params: Mapping[str, Any] | None = None, language: Languag
 def repair(reason: str, params: Mapping[str, Any] | None = None, language: Language = "en") -> str | None:
     """Say what to do about a reason; None where there is nothing to be said."""
     found = entry(reason, language).repair
-    return None if found is None else _fill(found, params or {}, language)
+    return None if found is None else _fill(found, params or {}, language) or None
 
 
 def reasons() -> frozenset[str]:
@@ -110,7 +113,7 @@ def reasons() -> frozenset[str]:
 
 def placeholders(template: str) -> frozenset[str]:
     """Give the names of the params that a text uses."""
-    return frozenset(_PLACEHOLDER.findall(template))
+    return frozenset(found[1] for found in _PLACEHOLDER.finditer(template))
 
 
 def negotiate(accept_language: str | None) -> Language:
@@ -165,10 +168,38 @@ def _load(name: str) -> dict[str, dict[str, Any]]:
     return tomllib.loads((resources.files("agentpod_core") / "messages" / name).read_text(encoding="utf-8"))
 
 
-def _fill(template: str, params: Mapping[str, Any], language: Language) -> str:
-    return _PLACEHOLDER.sub(
-        lambda match: _show(params[match[1]], language) if match[1] in params else _ABSENT, template
-    )
+def _fill(template: str, params: Mapping[str, Any], language: Language, depth: int = 0) -> str:
+    def filled(found: re.Match[str]) -> str:
+        name, form = found[1], found[2]
+        value = params.get(name)
+        match form:
+            case "bytes" if isinstance(value, int):
+                return _amount(value)
+            case "time" | "clock" if isinstance(value, str):
+                return _moment(value, with_day=form == "time")
+            case "reason" | "repair" as part:
+                # One within another is enough; a reason that names itself has an end.
+                inner = entry(value, language) if isinstance(value, str) and value and not depth else None
+                nested = None if inner is None else inner.text if part == "reason" else inner.repair
+                return _fill(nested, params, language, depth + 1) if nested else ""
+        return _show(value, language) if name in params else _ABSENT
+
+    return _PLACEHOLDER.sub(filled, template).strip()
+
+
+def _amount(value: int) -> str:
+    for unit, size in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
+        if abs(value) >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value} B"
+
+
+def _moment(value: str, *, with_day: bool) -> str:
+    try:
+        moment = datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return value
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if with_day else f"{moment:%H:%M:%S} UTC"
 
 
 def _show(value: object, language: Language) -> str:

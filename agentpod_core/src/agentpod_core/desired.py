@@ -7,6 +7,7 @@ new container), every file has its own, and limits are compared by value.
 from __future__ import annotations
 
 import hashlib
+import math
 from functools import cache
 from typing import Any
 
@@ -17,7 +18,7 @@ from agentpod_core.errors import Problem
 from agentpod_core.ports import PodInput
 from agentpod_core.values import names
 from agentpod_core.values.pods import Wanted
-from agentpod_core.values.workload import SECRETS_PATH, SECRETS_VOLUME, File, SecretRef, Volume, Workload
+from agentpod_core.values.workload import SECRETS_PATH, SECRETS_VOLUME, File, Probe, SecretRef, Volume, Workload
 from agentpod_core.values.world import Limits
 
 FILES_LABEL = "agentpod.files"
@@ -94,6 +95,8 @@ def effective_wanted(pod: PodInput) -> Wanted:
 
 def lesser_life(wanted: Wanted, tenant_wanted: Wanted) -> Wanted:
     """Combine what is wanted of a pod with what is wanted of its tenant."""
+    if wanted is tenant_wanted:
+        return wanted
     both = {wanted, tenant_wanted}
     return next(wanted for wanted in (Wanted.DELETED, Wanted.STOPPED, Wanted.RUNNING) if wanted in both)
 
@@ -136,12 +139,36 @@ def workload_problems(workload: Workload) -> list[Problem]:
                     message=f"{file.path} must lie in {where}",
                 )
             )
+    if workload.probe is not None:
+        problems += _probe_problems(workload.probe)
     if workload.route and workload.route.port not in {port.name for port in workload.ports}:
         port = workload.route.port
         problems.append(
             Problem(path="$.route.port", reason="UnknownPort", params={"port": port}, message=f"no port named {port}")
         )
     return problems
+
+
+def _probe_problems(probe: Probe) -> list[Problem]:
+    """List what is wrong with how an agent is to be asked; what its settings mean, only the probe knows."""
+    least = {"interval": 0.1, "start_interval": 0.05, "timeout": 0.05, "failures": 1, "start_deadline": 0.1}
+    found = [
+        Problem(
+            path=f"$.probe.{field}",
+            reason="NotAccepted",
+            params={"message": (message := f"must be {lowest} or more, not {getattr(probe, field)}")},
+            message=message,
+        )
+        for field, lowest in least.items()
+        # Written so that what is no number at all is refused, too.
+        if not getattr(probe, field) >= lowest or getattr(probe, field) == math.inf
+    ]
+    if probe.timeout > probe.interval:
+        message = f"{probe.timeout} is more than the interval, {probe.interval}: a question would outlast the next"
+        found.append(
+            Problem(path="$.probe.timeout", reason="NotAccepted", params={"message": message}, message=message)
+        )
+    return found
 
 
 def _hash(value: Any) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from agentpod_core.values.reports import ProbeResult
+from agentpod_core.values.reports import ProbeResult, Repair
+from agentpod_core.values.status import ConditionType, PodStatus, Record
 from agentpod_core.values.world import Container, Protection
 
 
@@ -22,10 +23,11 @@ class Probed(Struct, frozen=True, kw_only=True):
     """The probe's word on one start of a container.
 
     ``failures`` counts the checks in a row that found the agent not ready, ``silences`` those to
-    which it gave no answer at all; ``at`` is when the last one ended. ``started_at`` names the
-    start it speaks of. ``waited`` is for how many seconds that start was asked in vain so far,
-    by a clock that does not jump; less than went by where many agents boot at once. With a ``lack``
-    nobody asked, for the probe itself cannot be had: what counts then is that the container runs.
+    which it gave no answer at all; ``at`` is when the last one ended, ``since`` when its word was
+    first given, ``next_at`` when it is asked again. ``started_at`` names the start it speaks of.
+    ``waited`` is for how many seconds that start was asked in vain so far, by a clock that does not
+    jump; less than went by where many agents boot at once. With a ``lack`` nobody asked, for the
+    probe itself cannot be had: what counts then is that the container runs.
     """
 
     result: ProbeResult
@@ -33,25 +35,68 @@ class Probed(Struct, frozen=True, kw_only=True):
     silences: int = 0
     waited: float = 0.0
     at: datetime
+    since: datetime | None = None
+    next_at: datetime | None = None
     started_at: datetime | None
     lack: Lack | None = None
+
+
+class Trend(Struct, frozen=True, kw_only=True):
+    """Where a running pod is heading, from its last samples.
+
+    ``memory`` and ``limit`` are in bytes, ``growth`` in bytes a second, ``full_in`` in how many seconds the limit
+    is reached if it goes on like that; None where it does not grow, or has no limit. ``is_quiet`` says that it has
+    had next to nothing to do for minutes, ``is_busy`` that it is burning processor time right now.
+    """
+
+    memory: int
+    limit: int | None
+    growth: float
+    full_in: float | None
+    is_quiet: bool
+    is_busy: bool
 
 
 class Observed(Struct, frozen=True, kw_only=True):
     """One pod in the world.
 
     ``containers`` are all that carry its id; the one with its name was looked at deeply.
-    ``volumes`` are the names of its volumes that exist (only needed, and only looked up, for a
-    pod that is to be deleted). ``probed`` None means that nobody asked the agent yet.
+    ``volumes`` are the names of its volumes that exist; None where nobody looked, for it matters only
+    to a pod that is to be deleted or made anew. ``probed`` None means that nobody asked the agent yet.
     ``has_boot_slot`` False means that starts have to wait. ``routed`` is whether its route is set,
     None before the routes were looked at. ``adapter_lack`` is why the pod's adapter cannot be had;
-    the pod goes on with the workload that was rendered when it could.
+    the pod goes on with the workload that was rendered when it could. ``trend`` None means too few samples.
+    ``oom_at`` is when the engine last told that a process of it was killed for want of memory. ``away`` is
+    since when and until when the engine itself was gone the last time. ``repair`` is what the adapter says
+    about the exit code that no restart mends.
     """
 
     containers: tuple[Container, ...] = ()
-    volumes: tuple[str, ...] = ()
+    volumes: tuple[str, ...] | None = None
     probed: Probed | None = None
     routed: bool | None = None
     protection: Protection = Protection(active=None)
     has_boot_slot: bool = True
     adapter_lack: Lack | None = None
+    trend: Trend | None = None
+    oom_at: datetime | None = None
+    away: tuple[datetime, datetime] | None = None
+    repair: Repair | None = None
+
+
+def concluded(status: PodStatus, record: Record, failures: int) -> Probed | None:
+    """Give what an agent must have answered for the leader to conclude that status; None where nobody asked it.
+
+    For whoever does not ask agents itself. ``failures`` is how many bad answers in a row count.
+    """
+    ready, alive = status.condition(ConditionType.READY), status.condition(ConditionType.ALIVE)
+    if ready is None or ready.status is None:
+        return None
+    is_silent = alive is not None and alive.status is False
+    return Probed(
+        result=ProbeResult(alive=not is_silent, ready=ready.status, reason=ready.reason, params=ready.params),
+        failures=0 if ready.status else failures,
+        silences=failures if is_silent else 0,
+        at=ready.since,
+        started_at=record.started_at,
+    )

@@ -6,12 +6,15 @@ These are Protocols, not plug points: an application implements them, a plugin n
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
 
 from agentpod_core.plugpoints.context import Clock as Clock
 from agentpod_core.plugpoints.link import Link
+from agentpod_core.values.alerts import AlertChange
 from agentpod_core.values.pods import Lease, PodSpec, Wanted
 from agentpod_core.values.status import Happening, PodStatus, Record
 from agentpod_core.values.workload import Port, RouteSpec, SecretRef, Workload
@@ -78,6 +81,22 @@ class TenantInput(Struct, frozen=True, kw_only=True):
     pods: tuple[str, ...] = ()
 
 
+class Sample(Struct, frozen=True, kw_only=True):
+    """What a running pod used in one minute.
+
+    ``at`` is the minute, ``cpu`` in millicores, ``memory``, ``limit`` and ``storage`` in bytes, None where there is
+    none or it is unknown. ``restarts`` is how often it was started again since its last sample.
+    """
+
+    pod_id: str
+    at: datetime
+    cpu: int
+    memory: int
+    limit: int | None = None
+    storage: int | None = None
+    restarts: int = 0
+
+
 class Store(Protocol):
     """The engine's side of the database. Everything here sees all tenants.
 
@@ -106,7 +125,7 @@ class Store(Protocol):
         """Give one tenant; None when it is gone."""
         ...
 
-    async def save(
+    async def save(  # noqa: PLR0913 - all that a pass writes at once
         self,
         epoch: int,
         pod_id: str,
@@ -114,8 +133,9 @@ class Store(Protocol):
         status: PodStatus,
         record: Record,
         happenings: Sequence[Happening] = (),
+        alerts: Sequence[AlertChange] = (),
     ) -> None:
-        """Write what was concluded, the record and the events in one transaction; nothing for a pod that is gone."""
+        """Write conclusions, record, events and alerts in one transaction; nothing for a pod that is gone."""
         ...
 
     async def forget_pod(self, epoch: int, pod_id: str, happenings: Sequence[Happening] = ()) -> None:
@@ -126,8 +146,15 @@ class Store(Protocol):
         """Drop a deleted tenant of which nothing is left. A second time is fine."""
         ...
 
-    async def report(self, happenings: Sequence[Happening]) -> None:
-        """Write events that belong to no tenant."""
+    async def report(self, happenings: Sequence[Happening], alerts: Sequence[AlertChange] = ()) -> None:
+        """Write events and alerts that belong to no tenant, in one transaction."""
+        ...
+
+    async def sampled(self, samples: Sequence[Sample]) -> None:
+        """Add to the history of pods; a second sample of one minute takes the place of the first.
+
+        Samples of pods that are gone are left out. History is bounded: old points are made fewer, and end.
+        """
         ...
 
     def changes(self) -> AsyncIterator[str]:
@@ -168,6 +195,13 @@ class Links(Protocol):
 class Telemetry(Protocol):
     """Is told what the engine does; must be cheap and never raise."""
 
+    def span(self, name: str, **facts: str) -> AbstractContextManager[object]:
+        """Something begins that ends with the block, possibly by an exception; what is logged in it has these facts.
+
+        ``reconcile`` is a pass, ``act`` a change.
+        """
+        ...
+
     def reconciled(self, key: str, seconds: float, outcome: str) -> None:
         """One pass ended: ``ok``, ``waiting``, ``failed``."""
         ...
@@ -176,6 +210,6 @@ class Telemetry(Protocol):
         """One action ended: ``ok`` or the error's reason."""
         ...
 
-    def probed(self, pod_id: str, seconds: float, outcome: str) -> None:
-        """One probe ended, with the result's reason."""
+    def probed(self, pod_id: str, seconds: float, outcome: str, *, ready: bool) -> None:
+        """One probe ended, with the result's reason, and whether the agent is well."""
         ...

@@ -10,7 +10,8 @@ from msgspec import Struct
 from agentpod_core import AgentAdapter, Workload, hookimpl
 from agentpod_core.errors import NotFoundError, PluginError
 from agentpod_core.host import KINDS, Host, Owner
-from agentpod_core.testing import FakeNotifier, FakeRuntime
+from agentpod_core.testing import FakeClock, FakeNotifier, FakeRuntime
+from agentpod_core.testing.fake_notifier import FakeTarget
 
 
 def test_every_hook_has_a_kind():
@@ -84,6 +85,25 @@ def test_offer_without_what_it_needs_is_refused(stage):
     host = Host(entry_points=[stage.plugin("odd", agentpod_agents=lambda: [Bare()])])
     ((reason, params),) = stage.errors(host, "odd")
     assert (reason, params["missing"]) == ("IncompleteOffer", ["title", "config_type"])
+
+
+@pytest.mark.parametrize("given", [None, dict, FakeTarget()])
+def test_notifier_without_a_type_of_targets_is_refused(stage, given):
+    """Forms and checks of its targets are made from it."""
+
+    class Odd(FakeNotifier):
+        target_type = given
+
+    host = Host(entry_points=[stage.plugin("odd", agentpod_notifiers=lambda: [Odd()])])
+    ((reason, params),) = stage.errors(host, "odd")
+    assert (reason, params["missing"]) == ("IncompleteOffer", ["target_type"])
+
+
+async def test_notifier_in_use_tells_its_type_of_targets(stage, tmp_path):
+    """What the platform gets to see of a notifier has the type that its targets are read with."""
+    host = Host(builtins=[FakeNotifier()], entry_points=[])
+    await host.open(folder=tmp_path, instance="abcdefgh", settings=lambda *_: {}, clock=FakeClock())
+    assert host.notifier("fake").target_type is FakeTarget
 
 
 def test_name_offered_twice_is_refused_naming_both(stage):

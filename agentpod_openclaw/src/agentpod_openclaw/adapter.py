@@ -77,6 +77,8 @@ class OpenClawAdapter(core.AgentAdapter[OpenClawConfig]):
             stop_timeout=30.0,
             boot_cost=self.boot_cost,
             permanent_exits=(CONFIG_REFUSED,),
+            # Its sessions are on disk, and an end in a quiet moment is a clean one; the kernel's is not.
+            restart_when_full=True,
         )
 
     def merge(self, file: core.File, current: bytes, wanted: bytes) -> bytes:
@@ -112,6 +114,16 @@ class OpenClawAdapter(core.AgentAdapter[OpenClawConfig]):
             sessions=sessions.get("count", int),
         )
 
+    async def after_heal(self, link: core.Link) -> None:
+        """Switch on what is configured and off: after some unclean starts OpenClaw leaves all channels so."""
+        channels = await gateway.call(link, "channels.status")
+        for name, channel in channels.at("channels").items():
+            if not channel.get("configured", bool):
+                continue
+            for account in channels.at("channelAccounts").each(name):
+                if account.get("enabled", bool) and not account.get("running", bool):
+                    await _start(link, name, account.get("accountId", str))
+
     async def open_door(self, link: core.Link, pod: core.Pod) -> core.Door | None:
         """Have OpenClaw issue its own single-use grant for a browser's owner, and put it into a link.
 
@@ -120,6 +132,15 @@ class OpenClawAdapter(core.AgentAdapter[OpenClawConfig]):
         """
         del pod
         return await door.issue(link)
+
+
+async def _start(link: core.Link, channel: str, account: str | None) -> None:
+    """Start one account of a channel; one that OpenClaw skips has its reasons, and is shown with them elsewhere."""
+    params = {"channel": channel} if account is None else {"channel": channel, "accountId": account}
+    outcome = (await gateway.call(link, "channels.start", params)).at("outcome")
+    if outcome.get("status", str) == "retry":
+        reason = outcome.get("reason", str) or "retry"
+        raise core.TemporaryError("OpenClawRefused", method="channels.start", code=reason)
 
 
 def _channel(name: str, channel: Seen, accounts: list[Seen]) -> core.ChannelReport:

@@ -19,6 +19,8 @@ RPC_PREFIX = "/api/v1/admin"
 PROTOCOL = 4
 TOKEN = "gateway-token"  # noqa: S105 - a name
 """The generated secret that the gateway asks of its clients."""
+_MOST_MESSAGES = 100
+"""So many that were not asked for are read; reading on would be work without end for whoever floods us."""
 
 
 async def call(link: Link, method: str, params: dict[str, Any] | None = None, *, timeout: float = 10.0) -> Seen:  # noqa: ASYNC109
@@ -70,7 +72,8 @@ async def _connect(socket: Socket, token: str, timeout: float) -> Seen:  # noqa:
 
 
 async def _wait_for(socket: Socket, timeout: float, wanted: Callable[[Seen], bool]) -> Seen:  # noqa: ASYNC109
-    while True:
+    for _ in range(_MOST_MESSAGES):
         seen = Seen.of(await socket.receive(timeout=timeout))
         if wanted(seen):
             return seen
+    raise TemporaryError("WrongAnswer", what="WebSocket /")

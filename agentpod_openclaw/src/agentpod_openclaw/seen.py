@@ -19,7 +19,7 @@ class Seen:
         """Read text; one that is no JSON object is an empty object."""
         try:
             return cls(json.loads(text))
-        except ValueError:
+        except (ValueError, RecursionError):
             return cls(None)
 
     def at(self, key: str) -> Seen:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from msgspec import Struct
 
-from agentpod_core import ConfigError, Problem
+from agentpod_core import Certificate, ConfigError, Problem
 
 LIFETIME = dt.timedelta(days=825)
 """The longest that Apple's systems accept, even from an authority that the user added."""
@@ -58,18 +58,11 @@ class CertificateFolder:
         Raises:
             ConfigError: a file cannot be read or is no PEM, or the two don't belong together.
         """
-        chain, secret = _read("certificate", certificate), _read("key", key)
-        try:
-            public = x509.load_pem_x509_certificates(chain)[0].public_key()
-        except ValueError as error:
-            raise _refused("certificate", "CertificateUnreadable", certificate) from error
-        try:
-            private = serialization.load_pem_private_key(secret, password=None)
-        except (ValueError, TypeError) as error:
-            raise _refused("key", "CertificateUnreadable", key) from error
-        if _encoded(private.public_key()) != _encoded(public):
-            raise _refused("key", "CertificateMismatch", key)
-        return self._keep(chain, secret)
+        return self._keep(*read_pair(certificate, key))
+
+    def served(self) -> tuple[Certificate, ...]:
+        """Describe the certificates in the folder; what was put there by others and cannot be read is left out."""
+        return tuple(found for pair in self._pairs() if (found := _described(pair.certificate.read_bytes())))
 
     def self_signed(self, domain: str, now: dt.datetime) -> Pair:
         """Give a pair for the domain and all names right below it: the one at hand, or a new one.
@@ -114,6 +107,39 @@ class CertificateFolder:
         for path in self.path.iterdir():
             if path not in kept:
                 path.unlink(missing_ok=True)
+
+
+def read_pair(certificate: Path, key: Path) -> tuple[bytes, bytes]:
+    """Read an operator's pair; gives chain and key as they are in the files.
+
+    Raises:
+        ConfigError: a file cannot be read or is no PEM, or the two don't belong together.
+    """
+    chain, secret = _read("certificate", certificate), _read("key", key)
+    try:
+        public = x509.load_pem_x509_certificates(chain)[0].public_key()
+    except ValueError as error:
+        raise _refused("certificate", "CertificateUnreadable", certificate) from error
+    try:
+        private = serialization.load_pem_private_key(secret, password=None)
+    except (ValueError, TypeError) as error:
+        raise _refused("key", "CertificateUnreadable", key) from error
+    if _encoded(private.public_key()) != _encoded(public):
+        raise _refused("key", "CertificateMismatch", key)
+    return chain, secret
+
+
+def _described(pem: bytes) -> Certificate | None:
+    try:
+        found = x509.load_pem_x509_certificates(pem)[0]
+    except ValueError:
+        return None
+    try:
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        hosts = tuple(str(name.value) for name in names if isinstance(name, x509.DNSName | x509.IPAddress))
+    except (ValueError, x509.ExtensionNotFound):
+        hosts = ()
+    return Certificate(hosts=hosts or (found.subject.rfc4514_string() or "?",), ends_at=found.not_valid_after_utc)
 
 
 def make_self_signed(domain: str, now: dt.datetime) -> tuple[bytes, bytes]:

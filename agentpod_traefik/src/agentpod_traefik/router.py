@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from agentpod_core import (
+    Certificate,
     Clock,
     ConfigError,
     Daemon,
@@ -32,7 +33,7 @@ from agentpod_core import (
 )
 from agentpod_traefik.binary import Binary, find, within_reach
 from agentpod_traefik.carriers import TRANSPORT, constraint
-from agentpod_traefik.certificates import CertificateFolder, Pair
+from agentpod_traefik.certificates import CertificateFolder, Pair, read_pair
 from agentpod_traefik.dynamic import Serving, patience
 from agentpod_traefik.endpoint import LOCAL, groups_to_reach
 from agentpod_traefik.files import FileRoutes
@@ -123,6 +124,10 @@ class TraefikRouter(Router):
     def daemon(self) -> Daemon:
         """Describe Traefik as it is to be run: unprivileged, with its own configuration and nothing else."""
         return self._ready_for_use().daemon()
+
+    async def certificates(self) -> tuple[Certificate, ...]:
+        """Describe what is served, and say so if the operator's newer pair cannot be."""
+        return await asyncio.to_thread(self._ready_for_use().certificates)
 
     async def ready(self) -> bool:
         """Say whether Traefik answers its ping, which it does once its ports are open, and follows changes."""
@@ -245,6 +250,19 @@ class _Opened:
             "exposedByDefault": False,
             "constraints": constraint(self._instance),
         }
+
+    def certificates(self) -> tuple[Certificate, ...]:
+        if self.settings.https is None:
+            return ()
+        served = self._certificates.served()
+        if not (self.settings.certificate and self.settings.key):
+            return served
+        try:
+            read_pair(Path(self.settings.certificate), Path(self.settings.key))
+        except ConfigError as error:
+            wrong = error.problems[0]
+            return (*served, Certificate(hosts=(self.settings.certificate,), reason=wrong.reason, params=wrong.params))
+        return served
 
     def refresh_certificate(self) -> None:
         try:

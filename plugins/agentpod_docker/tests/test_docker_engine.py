@@ -16,12 +16,14 @@ from agentpod_core import (
     ConflictError,
     ContainerState,
     File,
+    ObtainImage,
     PermanentError,
     PluginError,
     RemoveContainer,
     Security,
     StartContainer,
     TemporaryError,
+    UpdateLimits,
 )
 from agentpod_core.testing import Stage
 from agentpod_docker import DockerRuntime, agentpod_runtimes
@@ -59,11 +61,65 @@ async def test_a_runtime_that_is_not_open_says_so():
         await runtime.has_image("x")
 
 
-async def test_no_engine_at_the_address(docker_opened, tmp_path):
-    """Opening where no engine listens is temporary."""
+async def test_an_engine_that_comes_later_is_met_then(docker_opened, docker_wire, docker_image):
+    """Opening where no engine listens yet is fine; what needs it says so until it is there, and then knows it."""
+    await docker_wire.begin()
+    runtime = await docker_opened(f"unix://{docker_wire.path}")
     with pytest.raises(TemporaryError) as caught:
-        await docker_opened(f"unix://{tmp_path}/nothing.sock")
+        await runtime.observe()
     assert caught.value.reason == "EngineUnreachable"
+    pull = ObtainImage(image=docker_image, reason="test")
+    with pytest.raises(TemporaryError):
+        await runtime.apply(pull, {})
+    await docker_wire.end()
+    await runtime.apply(pull, {})
+    assert await runtime.has_image(docker_image)
+    await runtime.close()
+
+
+async def test_who_holds_an_address_or_a_subnet_is_named(stage, docker_hands, docker_image):
+    """The refusal says which container or network of somebody else's is in the way."""
+    docker_hands.docker("network", "create", "--subnet", stage.subnet, f"net-{stage.pod_id}")
+    try:
+        with pytest.raises(ConflictError) as subnet:
+            await stage.make_network()
+        assert subnet.value.params["holder"] == f"net-{stage.pod_id}"
+    finally:
+        docker_hands.docker("network", "rm", f"net-{stage.pod_id}")
+    await stage.start()
+    await stage.stop()
+    name = f"squatter-{stage.pod_id}"
+    docker_hands.docker(
+        "run", "-d", "--name", name, "--network", stage.network, "--ip", stage.address, docker_image, "sleep", "600"
+    )
+    try:
+        with pytest.raises(ConflictError) as address:
+            await stage.start()
+        assert address.value.params == {"address": stage.address, "holder": name}
+    finally:
+        docker_hands.docker("rm", "-f", name)
+
+
+@pytest.mark.parametrize("policy", ["always", "on-failure:3", "no"])
+async def test_a_policy_of_somebody_elses_is_drift(stage, docker_hands, policy):
+    """Only the policy that leaves alone what was stopped is ours; setting the limits brings it back."""
+    before = await stage.start()
+    docker_hands.docker("update", "--restart", policy, stage.container)
+    assert (await stage.inspect()).limits != before.limits
+    await stage.runtime.apply(UpdateLimits(container=stage.container, limits=before.limits, reason="test"), {})
+    assert (await stage.inspect()).limits == before.limits
+
+
+async def test_a_container_whose_image_was_removed_runs_again(stage, docker_hands, docker_image):
+    """An image that somebody untagged while the container was down is no reason not to start it."""
+    tag = f"agentpod-test-{stage.pod_id}:1"
+    docker_hands.docker("tag", docker_image, tag)
+    pod = msgspec.structs.replace(stage, image=tag)
+    await pod.start()
+    await pod.stop()
+    docker_hands.docker("rmi", "-f", tag)
+    await pod.runtime.apply(StartContainer(container=pod.container, reason="test"), {})
+    assert (await pod.inspect()).state is ContainerState.RUNNING
 
 
 async def test_the_container_is_as_hard_as_asked(stage, docker_hands):

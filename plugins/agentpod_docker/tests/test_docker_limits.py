@@ -20,6 +20,9 @@ class Engine:
     def __init__(self) -> None:
         self.host: dict[str, Any] = {}
 
+    async def meet(self) -> None:
+        """Be known from the beginning."""
+
     async def json(self, method: str, path: str, **asked: Any) -> Any:
         if path.endswith("/create"):
             self.host = {**asked["body"]["HostConfig"], "PidsLimit": None}

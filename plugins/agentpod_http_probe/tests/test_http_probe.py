@@ -157,3 +157,15 @@ async def test_every_wrong_setting_is_told():
         ("$.websocket.expect", "NotAccepted"),
         ("$.websocket.port", "NotAccepted"),
     }
+
+
+async def test_an_answer_that_is_too_large_is_not_ready():
+    """What the link cut off is told, whatever else was wanted; it is a sign of life all the same."""
+    link = FakeLink({"GET /readyz": Reply(status=200, body=b"x" * 10, cut=True)})
+    assert await check(link) == (True, False, "AnswerTooLarge", {"path": "/readyz", "limit": 10})
+
+
+async def test_bottomless_json_is_no_json():
+    """JSON that is nested too deeply to be read is the agent's fault, not the probe's."""
+    link = agent(body=b"[" * 500_000)
+    assert await check(link, json={"ready": True}) == (True, False, "WrongAnswer", {"what": "/readyz: no JSON"})

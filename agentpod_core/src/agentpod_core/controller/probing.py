@@ -1,19 +1,23 @@
 """Asks every running agent how it is, each at its own pace, and tells when an answer changes.
 
-Decides nothing about a pod: it keeps the last answer and how many bad ones came in a row.
+Decides nothing about a pod: it keeps the last answer and how many bad ones came in a row. An agent that runs is asked
+every ``interval`` from question to question, so that one which falls silent is found out after
+``interval * failures + timeout`` at most, however long each silence takes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
+import zlib
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from msgspec import Struct
 
-from agentpod_core.errors import AgentPodError
+from agentpod_core.errors import AgentPodError, ConfigError, PermanentError
 from agentpod_core.observed import Lack, Probed
 from agentpod_core.plugpoints.link import Link
 from agentpod_core.plugpoints.probes import HealthProbe
@@ -44,17 +48,29 @@ PATIENCE = 3.0
 sooner, and names them."""
 
 
+STEPS = 10
+"""Of so many parts of its start deadline the last two, and all beyond it, are when a start is late."""
+
+LEAST_PAUSE = 0.005
+
+
 class _Follower(Struct):
     started_at: datetime | None
     generation: int
     boots: bool
+    phase: float
     task: asyncio.Task[None] | None = None
     probed: Probed | None = None
     was_ready: bool = False
+    is_in_step: bool = False
 
 
 class Prober:
-    """Follows running containers. ``changed`` is called with a pod's id when a pass is worthwhile."""
+    """Follows running containers.
+
+    ``changed`` is called with a pod's id when a pass is worthwhile, ``late`` shortly before a start is taken for
+    failed, and again and again from then on: whether it still works on its start is worth a look.
+    """
 
     def __init__(  # noqa: PLR0913 - what asking needs
         self,
@@ -64,6 +80,7 @@ class Prober:
         clock: Clock,
         telemetry: Telemetry,
         changed: Callable[[str], None],
+        late: Callable[[str], None] = lambda _: None,
         slots: int = 1,
         scale: float = 1.0,
     ) -> None:
@@ -72,6 +89,7 @@ class Prober:
         self._clock = clock
         self._telemetry = telemetry
         self._changed = changed
+        self._late = late
         self._slots = slots
         self._scale = scale
         self._followers: dict[str, _Follower] = {}
@@ -97,11 +115,15 @@ class Prober:
             started_at=container.started_at,
             generation=pod.generation,
             boots=pod.workload.boot_cost > 0,
+            phase=zlib.crc32(pod.id.encode()) / 2**32,
             probed=kept,
             was_ready=pod.record.was_ready and pod.record.started_at == container.started_at,
         )
         self._followers[pod.id] = follower
-        follower.task = asyncio.create_task(self._ask(pod, container, probe, follower), name=f"probe {pod.id}")
+        # In a context of its own: it outlives the pass that it begins with, and is no part of it.
+        follower.task = asyncio.create_task(
+            self._ask(pod, container, probe, follower), name=f"probe {pod.id}", context=contextvars.Context()
+        )
 
     def leave(self, pod_id: str) -> None:
         """Ask that pod no more."""
@@ -117,30 +139,49 @@ class Prober:
     async def _ask(self, pod: PodInput, container: Container, probe: Probe, follower: _Follower) -> None:
         endpoint = Endpoint(host=container.address or "", port=pod.workload.main_port() or 0)
         link = self._links.link(pod, endpoint, container.id)
-        asked_at = self._clock.monotonic()
+        pause = 0.0
         while True:
+            asked_at = self._clock.monotonic()
             before = follower.probed
             result, is_answer, lack = await self._check(link, probe)
-            self._telemetry.probed(pod.id, result.seconds, result.reason)
-            took, asked_at = self._clock.monotonic() - asked_at, self._clock.monotonic()
+            self._telemetry.probed(pod.id, result.seconds, result.reason, ready=result.ready)
             follower.was_ready = follower.was_ready or result.ready
+            # The pause as it was meant: no agent is to blame for a machine that slept longer.
+            spent = pause + min(result.seconds, probe.timeout + PATIENCE)
+            counts = is_answer and not follower.was_ready
+            pause = self._pause(probe, follower, self._clock.monotonic() - asked_at)
+            now = self._clock.now()
             probed = follower.probed = Probed(
                 result=result,
                 failures=0 if result.ready else (before.failures if before else 0) + 1,
                 silences=0 if result.alive else (before.silences if before else 0) + 1,
-                waited=(before.waited if before else 0.0) + (took / self._crowd() if is_answer else 0.0),
-                at=self._clock.now(),
+                waited=(before.waited if before else 0.0) + (spent / self._crowd() if counts else 0.0),
+                at=now,
+                since=before.since if before and _is_same(before, result, lack) else now,
+                next_at=now + timedelta(seconds=pause),
                 started_at=container.started_at,
                 lack=lack,
             )
+            if not follower.was_ready and _step(before, probe) != _step(probed, probe):
+                self._late(pod.id)
             if _is_news(before, probed, probe):
                 if not is_answer:
                     logger.warning("pod %s could not be asked: %s", pod.id, result.reason)
                 self._changed(pod.id)
+            await self._clock.sleep(pause)
+
+    def _pause(self, probe: Probe, follower: _Follower, took: float) -> float:
+        """Give how long to wait before asking again, after an answer that took so long."""
+        if not follower.was_ready:
             # Many that boot at once take longer each, and asking them all as often would make it longer still.
-            starting = min(probe.start_interval * self._crowd(), max(probe.start_interval, probe.interval))
-            pace = probe.interval if follower.was_ready else starting
-            await self._clock.sleep(pace * self._scale)
+            pause = min(probe.start_interval * self._crowd(), max(probe.start_interval, probe.interval))
+            return max(pause * self._scale, LEAST_PAUSE)
+        interval = probe.interval * self._scale
+        if not follower.is_in_step:
+            # Those that came to us at one moment, after a takeover or a reboot, are to be asked at different ones.
+            follower.is_in_step = True
+            interval *= follower.phase
+        return max(interval - took, LEAST_PAUSE)
 
     def _crowd(self) -> float:
         """Give by how much a start is slowed down by the others: those that boot share the processors."""
@@ -150,20 +191,22 @@ class Prober:
     async def _check(self, link: Link, probe: Probe) -> tuple[ProbeResult, bool, Lack | None]:
         """Ask once; gives the result, and whether it is the agent's: what goes wrong with us is held against nobody.
 
-        A probe that cannot be had is a lack.
+        A probe that cannot be had is a lack, and so is one that cannot be asked with these settings.
         """
         begun = self._clock.monotonic()
         is_answer = True
         try:
             asker = self._probe(probe.probe)
         except AgentPodError as error:
-            result = ProbeResult(alive=True, ready=False, reason=error.reason, params=error.params)
-            return result, False, Lack(reason=error.reason, params=error.params)
+            return _lacking(error)
         try:
             async with asyncio.timeout(probe.timeout + PATIENCE):
                 result = await asker.check(link, probe.settings, timeout=probe.timeout)
         except TimeoutError:
             result = ProbeResult(alive=False, ready=False, reason="Timeout")
+        except ConfigError as error:
+            what = "; ".join(f"{one.path}: {one.message}" for one in error.problems)
+            return _lacking(PermanentError("WrongProbeSettings", probe=probe.probe, problems=what))
         except AgentPodError as error:
             is_answer = False
             result = ProbeResult(alive=True, ready=False, reason=error.reason, params=error.params)
@@ -177,12 +220,25 @@ class Prober:
         return msgspec.structs.replace(result, seconds=self._clock.monotonic() - begun), is_answer, None
 
 
+def _lacking(error: AgentPodError) -> tuple[ProbeResult, bool, Lack]:
+    result = ProbeResult(alive=True, ready=False, reason=error.reason, params=error.params)
+    return result, False, Lack(reason=error.reason, params=error.params)
+
+
+def _is_same(before: Probed, result: ProbeResult, lack: Lack | None) -> bool:
+    """Say whether an answer says what the one before said."""
+    then = before.result
+    return (then.ready, then.reason, before.lack) == (result.ready, result.reason, lack)
+
+
+def _step(probed: Probed | None, probe: Probe) -> int:
+    """Give in which part of its time a start is; those in which it is not late are one."""
+    waited = probed.waited if probed else 0.0
+    return max(int(waited * STEPS / max(probe.start_deadline, LEAST_PAUSE)), STEPS - 3)
+
+
 def _is_news(before: Probed | None, now: Probed, probe: Probe) -> bool:
     """Say whether a pass may come to another conclusion than after the answer before."""
-    if before is None:
+    if before is None or not _is_same(before, now.result, now.lack):
         return True
-    return (
-        (before.result.ready, before.result.reason, before.lack) != (now.result.ready, now.result.reason, now.lack)
-        or probe.failures in {now.failures, now.silences}
-        or before.waited < probe.start_deadline <= now.waited
-    )
+    return probe.failures in {now.failures, now.silences} or before.waited < probe.start_deadline <= now.waited

@@ -17,7 +17,7 @@ class KeyQueue:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._waiting: dict[str, None] = {}
+        self._waiting: dict[str, float] = {}
         self._busy: set[str] = set()
         self._again: set[str] = set()
         self._due: dict[str, float] = {}
@@ -28,13 +28,19 @@ class KeyQueue:
         """Count the keys that wait for a worker."""
         return len(self._waiting)
 
+    @property
+    def oldest(self) -> float:
+        """The seconds for which the first of them has waited; 0 when none does."""
+        since = next(iter(self._waiting.values()), None)
+        return 0.0 if since is None else self._clock.monotonic() - since
+
     def add(self, key: str) -> None:
         """Ask for a key to be handled as soon as possible."""
         self._due.pop(key, None)
         if key in self._busy:
             self._again.add(key)
         else:
-            self._waiting.setdefault(key)
+            self._waiting.setdefault(key, self._clock.monotonic())
             self._news.set()
 
     def add_in(self, key: str, seconds: float) -> None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from agentpod_core.errors import ConflictError, NotFoundError, PermanentError
-from agentpod_core.ports import RESYNC, PodInput, RouteInput, TenantInput, pod_key, tenant_key
+from agentpod_core.ports import RESYNC, PodInput, RouteInput, Sample, TenantInput, pod_key, tenant_key
+from agentpod_core.values.alerts import AlertChange, Clear, Raise
 from agentpod_core.values.pods import Wanted
-from agentpod_core.values.status import Happening, PodStatus, Record
+from agentpod_core.values.status import Happening, PodStatus, Record, Severity
 from agentpod_core.values.workload import SecretRef
+
+MINUTES_KEPT = 24 * 60
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -24,20 +29,34 @@ class Told(Struct, frozen=True, kw_only=True):
     happening: Happening
 
 
+class KeptAlert(Struct, frozen=True, kw_only=True):
+    """An alert as a reader finds it, open or over."""
+
+    tenant: str
+    pod: str
+    reason: str
+    severity: Severity
+    params: dict[str, Any] = {}
+    is_open: bool = True
+
+
 class Memory:
     """Implements ``agentpod_core.ports.Store`` over what ``MemoryStore`` puts in.
 
-    ``told`` are all events in their order. ``monotonic`` is the clock of the lease.
+    ``told`` are all events in their order, ``alerts`` all alerts; nobody is told of them.
+    ``monotonic`` is the clock of the lease.
     """
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.told: list[Told] = []
+        self.alerts: list[KeptAlert] = []
         self._monotonic = monotonic
         self._pods: dict[str, PodInput] = {}
         self._tenants: dict[str, TenantInput] = {}
         self._secrets: dict[tuple[str, str], list[str]] = {}
         self._holder, self._epoch, self._expires = "", 0, 0.0
         self._queues: set[asyncio.Queue[str]] = set()
+        self._samples: dict[str, dict[datetime, Sample]] = {}
 
     async def pods(self) -> list[PodInput]:
         """Give every pod that is not gone."""
@@ -74,7 +93,7 @@ class Memory:
         self._reach()
         return self._tenants.get(tenant_id)
 
-    async def save(
+    async def save(  # noqa: PLR0913 - what a pass comes to
         self,
         epoch: int,
         pod_id: str,
@@ -82,6 +101,7 @@ class Memory:
         status: PodStatus,
         record: Record,
         happenings: Sequence[Happening] = (),
+        alerts: Sequence[AlertChange] = (),
     ) -> None:
         """Write what was concluded; nothing for a pod that is gone."""
         self._demand(epoch)
@@ -89,6 +109,7 @@ class Memory:
         if pod is not None:
             self._pods[pod_id] = msgspec.structs.replace(pod, status=status, record=record)
             self._report(happenings, pod.tenant, pod.name)
+            self._alert(alerts, pod.tenant, pod.name)
 
     async def forget_pod(self, epoch: int, pod_id: str, happenings: Sequence[Happening] = ()) -> None:
         """Drop a deleted pod with its address and secrets."""
@@ -97,11 +118,13 @@ class Memory:
         if pod is None:
             return
         _demand_deleted(pod.spec.wanted)
+        self._samples.pop(pod_id, None)
         del self._pods[pod_id]
         prefix = secret_prefix(pod_id)
         self._secrets = {at: found for at, found in self._secrets.items() if not at[1].startswith(prefix)}
         self._list_pods(pod.tenant_id)
         self._report(happenings, pod.tenant, pod.name)
+        self._alert([Clear(reason=one.reason) for one in self.alerts], pod.tenant, pod.name)
         self._tell(pod_key(pod_id), tenant_key(pod.tenant_id))
 
     async def forget_tenant(self, epoch: int, tenant_id: str, happenings: Sequence[Happening] = ()) -> None:
@@ -116,10 +139,26 @@ class Memory:
         self._report(happenings, tenant.slug, "")
         self._tell(tenant_key(tenant_id))
 
-    async def report(self, happenings: Sequence[Happening]) -> None:
-        """Write events that belong to no tenant."""
+    async def report(self, happenings: Sequence[Happening], alerts: Sequence[AlertChange] = ()) -> None:
+        """Write events and alerts that belong to no tenant."""
         self._reach()
         self._report(happenings, "", "")
+        self._alert(alerts, "", "")
+
+    async def sampled(self, samples: Sequence[Sample]) -> None:
+        """Add to the history of pods: a day of it is kept."""
+        self._reach()
+        for sample in samples:
+            if sample.pod_id in self._pods:
+                at = sample.at.replace(second=0, microsecond=0)
+                kept = self._samples.setdefault(sample.pod_id, {})
+                kept[at] = msgspec.structs.replace(sample, at=at)
+                if len(kept) > MINUTES_KEPT:
+                    del kept[min(kept)]
+
+    def samples(self, pod_id: str) -> list[Sample]:
+        """Give what is kept of a pod's samples, the oldest first."""
+        return [sample for _, sample in sorted(self._samples.get(pod_id, {}).items())]
 
     async def changes(self) -> AsyncGenerator[str, None]:
         """Follow what operators changed, as queue keys, for ever; RESYNC first."""
@@ -170,6 +209,30 @@ class Memory:
 
     def _report(self, happenings: Sequence[Happening], tenant: str, pod: str) -> None:
         self.told += [Told(tenant=tenant, pod=pod, happening=happening) for happening in happenings]
+
+    def _alert(self, changes: Sequence[AlertChange], tenant: str, pod: str) -> None:
+        for change in changes:
+            opened = {
+                one.reason: place
+                for place, one in enumerate(self.alerts)
+                if (one.tenant, one.pod, one.is_open) == (tenant, pod, True)
+            }
+            place = opened.get(change.reason)
+            if isinstance(change, Clear):
+                if place is not None:
+                    self.alerts[place] = msgspec.structs.replace(self.alerts[place], is_open=False)
+            elif place is None:
+                self._raise(change, [opened[one] for one in change.replaces if one in opened], tenant, pod)
+
+    def _raise(self, change: Raise, lesser: list[int], tenant: str, pod: str) -> None:
+        raised = KeptAlert(tenant=tenant, pod=pod, reason=change.reason, severity=change.severity, params=change.params)
+        if not lesser:
+            self.alerts.append(raised)
+            return
+        first, *others = lesser
+        self.alerts[first] = raised
+        for place in others:
+            self.alerts[place] = msgspec.structs.replace(self.alerts[place], is_open=False)
 
     def _reach(self) -> None:
         """Answer the engine; memory always can, and a test's store may raise here."""

@@ -12,12 +12,15 @@ from agentpod_core.host.guarding import Guard
 from agentpod_core.host.kinds import Kind, Offer
 from agentpod_core.host.redaction import Redactor
 from agentpod_core.plugpoints.context import Impure
-from agentpod_core.values.actions import ObtainImage, StopContainer
+from agentpod_core.values.actions import ObtainImage, RunOnce, StopContainer
 
 _USUAL: Final = 150.0
 """Seconds that any other call may take: more than a runtime's own bounds, whose words say better what is amiss."""
 _LONG: Final = 7200.0
 """Seconds for what loads or builds an image; whoever does it has tighter bounds of its own."""
+_SEND: Final = 60.0
+"""Seconds that a message may take: a notifier has to end in half of that."""
+_FACTS: Final = ("name", "title", "settings_type", "target_type")
 _ABOVE: Final = 1.0
 """Seconds on top of the time that a call was given."""
 
@@ -52,7 +55,7 @@ def absent(kind: Kind, name: str, error: AgentPodError) -> Any:
 
 
 def _made(kind: Kind, thing: Any, methods: dict[str, Any]) -> Any:
-    facts = {name: getattr(thing, name) for name in ("name", "title", "settings_type")} if thing else {}
+    facts = {name: getattr(thing, name) for name in _FACTS if hasattr(thing, name)} if thing else {}
     return type(f"Fenced{kind.type.__name__}", (kind.type,), facts | methods)()
 
 
@@ -104,11 +107,13 @@ def _limit(call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
     """Give the seconds that a call may take."""
     if call == "build":
         return _LONG
+    if call == "send":
+        return _SEND
     if "timeout" in kwargs:
         return float(kwargs["timeout"]) + (_ABOVE if call == "check" else _USUAL)
     if call == "apply" and args:
         if isinstance(args[0], ObtainImage):
             return _LONG
-        if isinstance(args[0], StopContainer):
+        if isinstance(args[0], StopContainer | RunOnce):
             return args[0].timeout + _USUAL
     return _USUAL

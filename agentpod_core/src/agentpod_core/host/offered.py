@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from agentpod_core.plugpoints.agents import AgentAdapter
+from agentpod_core.plugpoints.notifiers import Notifier
 from agentpod_core.values.resources import Resources
 
 _AGENT: Final[dict[str, Any]] = {
@@ -21,14 +22,21 @@ _AGENT: Final[dict[str, Any]] = {
 
 def missing(thing: object) -> list[str]:
     """Name the attributes that every offer of that kind needs and this one lacks, or has of a wrong type."""
-    wanted = "config_type" if isinstance(thing, AgentAdapter) else "settings_type"
-    given = getattr(thing, wanted, None)
     title = getattr(thing, "title", None)
-    has_type = isinstance(given, type) and issubclass(given, Struct)
-    lacks = [
-        name for name, is_there in (("title", isinstance(title, str) and title), (wanted, has_type)) if not is_there
-    ]
+    lacks = [] if isinstance(title, str) and title else ["title"]
+    lacks += [name for name in _types_of(thing) if not _is_struct(getattr(thing, name, None))]
     return lacks + _wrong(thing) if isinstance(thing, AgentAdapter) else lacks
+
+
+def _types_of(thing: object) -> tuple[str, ...]:
+    """Name the attributes that hold the types of what is typed in for it."""
+    if isinstance(thing, AgentAdapter):
+        return ("config_type",)
+    return ("settings_type", "target_type") if isinstance(thing, Notifier) else ("settings_type",)
+
+
+def _is_struct(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Struct)
 
 
 def _wrong(adapter: AgentAdapter[Any]) -> list[str]:

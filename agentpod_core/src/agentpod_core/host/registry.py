@@ -109,9 +109,9 @@ class Host:
         found: SecretStore = self._get(kinds.SECRET_STORE, name)
         return found
 
-    def notifier(self, name: str) -> Notifier:
+    def notifier(self, name: str) -> Notifier[Any]:
         """Give the open notifier of that name; errors as ``router``."""
-        found: Notifier = self._get(kinds.NOTIFIER, name)
+        found: Notifier[Any] = self._get(kinds.NOTIFIER, name)
         return found
 
     def absent(self, kind: str, name: str, error: AgentPodError) -> Any:

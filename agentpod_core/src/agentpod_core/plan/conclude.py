@@ -11,9 +11,10 @@ from msgspec import Struct
 from agentpod_core.desired import Desired
 from agentpod_core.errors import TemporaryError
 from agentpod_core.observed import Observed, Probed
-from agentpod_core.plan.failures import ENDED, LOOPING, current_probe, own_container
+from agentpod_core.plan.answers import current_probe, own_container
+from agentpod_core.plan.failures import DEGRADED, ENDED, LOOPING
 from agentpod_core.plan.steps import LIVING, Steps
-from agentpod_core.values.actions import CreateContainer, StartContainer, StopContainer
+from agentpod_core.values.actions import CreateContainer, RunOnce, StartContainer, StopContainer
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import Condition, ConditionType, Happening, Phase, PodStatus, Record, Severity
 from agentpod_core.values.world import ContainerState
@@ -42,6 +43,10 @@ class Verdict(Struct, frozen=True, kw_only=True):
     phase: Phase
     reason: str
     params: dict[str, Any] = {}
+
+
+RUNNING = Verdict(phase=Phase.RUNNING, reason="Running")
+STARTING = Verdict(phase=Phase.STARTING, reason="Starting")
 
 
 def conclude(desired: Desired, observed: Observed, steps: Steps, before: PodStatus, now: datetime) -> PodStatus:
@@ -107,7 +112,7 @@ def transition(before: PodStatus, after: PodStatus) -> tuple[Happening, ...]:
     )
 
 
-def _verdict(desired: Desired, observed: Observed, steps: Steps) -> Verdict:  # noqa: C901 - one line for each answer
+def _verdict(desired: Desired, observed: Observed, steps: Steps) -> Verdict:
     container = own_container(desired, observed)
     record = steps.record
     if desired.wanted is Wanted.DELETED:
@@ -117,30 +122,43 @@ def _verdict(desired: Desired, observed: Observed, steps: Steps) -> Verdict:  # 
             return Verdict(phase=Phase.STOPPING, reason="Stopping")
         return Verdict(phase=Phase.STOPPED, reason="Stopped")
     if record.blocked is not None:
-        return Verdict(phase=Phase.BLOCKED, reason="PermanentExit", params={"exit_code": record.blocked})
+        reason = observed.repair.reason if observed.repair else "PermanentExit"
+        return Verdict(phase=Phase.BLOCKED, reason=reason, params={"exit_code": record.blocked})
     if steps.waits_for == "WaitingToStart":
         return Verdict(phase=Phase.PENDING, reason="WaitingToStart")
-    if any(isinstance(action, CreateContainer) for action in steps.actions):
+    if _plans(steps, RunOnce):
+        return Verdict(phase=Phase.STARTING, reason="Repairing")
+    if _plans(steps, CreateContainer):
         return Verdict(phase=Phase.CREATING, reason="Creating")
-    failures = len(record.failures)
-    if container is None or container.state in DOWN:
-        if failures >= LOOPING:
-            return Verdict(
-                phase=Phase.CRASH_LOOP,
-                reason="CrashLoop",
-                params={"failures": failures, "exit_code": container.exit_code if container else None},
-            )
-        return Verdict(phase=Phase.STARTING, reason="Restarting" if failures else "Starting")
-    restarts = _restarts(steps)
-    if not restarts and _is_ready(desired, observed, record) is not False and record.was_ready:
-        return Verdict(phase=Phase.RUNNING, reason="Running")
-    if failures >= LOOPING:
-        return Verdict(phase=Phase.DEGRADED, reason="Degraded", params={"failures": failures})
-    if record.was_ready and not restarts:
+    is_up = container is not None and container.state not in DOWN and not _restarts(steps)
+    if is_up and record.was_ready:
+        if _is_ready(desired, observed, record) is not False:
+            return RUNNING
         probed = current_probe(container, observed)
         params = {**probed.result.params, "cause": probed.result.reason} if probed else {}
-        return Verdict(phase=Phase.DEGRADED, reason="NotReady", params=params)
-    return Verdict(phase=Phase.STARTING, reason="Restarting" if failures else "Starting")
+        return Verdict(phase=Phase.DEGRADED, reason="Ailing", params=params)
+    return _failing(desired, steps) if record.failures else STARTING
+
+
+def _failing(desired: Desired, steps: Steps) -> Verdict:
+    """Say that it failed, why, and when the next try is."""
+    record = steps.record
+    failures = len(record.failures)
+    params = {
+        "failures": failures,
+        "since": record.failures[0].isoformat(),
+        "cause": record.cause,
+        "exit_code": record.last_exit,
+        "limit": desired.limits.memory,
+        "doing": "TriesNow",
+    }
+    if steps.waits_for == "BackingOff" and record.not_before:
+        params |= {"doing": "TriesLater", "next_at": record.not_before.isoformat()}
+    if failures >= LOOPING:
+        return Verdict(phase=Phase.CRASH_LOOP, reason="CrashLoop", params=params)
+    if failures >= DEGRADED:
+        return Verdict(phase=Phase.DEGRADED, reason="Degraded", params=params)
+    return Verdict(phase=Phase.STARTING, reason="Restarting", params=params)
 
 
 def _is_ready(desired: Desired, observed: Observed, record: Record) -> bool | None:
@@ -160,7 +178,11 @@ def _is_ready(desired: Desired, observed: Observed, record: Record) -> bool | No
 
 
 def _restarts(steps: Steps) -> bool:
-    return any(isinstance(action, StopContainer | StartContainer) for action in steps.actions)
+    return _plans(steps, StopContainer, StartContainer)
+
+
+def _plans(steps: Steps, *kinds: type[Struct]) -> bool:
+    return bool(steps.actions) and any(isinstance(action, kinds) for action in steps.actions)
 
 
 def _ready(desired: Desired, observed: Observed, steps: Steps, before: PodStatus) -> Answer:
@@ -220,7 +242,11 @@ def _known(
 
 def _keep_since(answer: Answer, before: PodStatus, generation: int, now: datetime) -> Condition:
     old = before.condition(answer.type)
-    since = old.since if old and old.status == answer.status and old.reason == answer.reason else now
+    since = now
+    if old is not None and old.status is answer.status and old.reason == answer.reason:
+        if old.generation == generation and old.params == answer.params:
+            return old
+        since = old.since
     return Condition(
         type=answer.type,
         status=answer.status,

@@ -1,7 +1,7 @@
 """Decides what counts as a failure, and what a failure means for the next try.
 
 A failure is an exit, a restart by the engine, or a readiness window that ended without an answer.
-Absence is none, and neither is an end that was wanted.
+Absence is none, and neither is an end that was wanted, or one that came with the engine's own.
 """
 
 from __future__ import annotations
@@ -12,15 +12,24 @@ import msgspec
 from msgspec import Struct
 
 from agentpod_core.desired import Desired
-from agentpod_core.observed import Observed, Probed
+from agentpod_core.observed import Observed
+from agentpod_core.plan.answers import own_container, readiness
+from agentpod_core.plan.memory import watch
 from agentpod_core.plan.timings import Timings
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import Happening, Record, Severity
 from agentpod_core.values.world import Container, ContainerState
 
 ENDED = (ContainerState.EXITED, ContainerState.DEAD)
-LOOPING = 3
-"""So many failures in a row make a pod degraded, or a crash loop."""
+DEGRADED = 3
+"""So many failures in a row make a pod degraded."""
+LOOPING = 4
+"""So many make it a crash loop: the try after it was degraded failed too."""
+REMEMBERED = 20
+GOODBYE = 2.0
+"""Seconds before it was lost in which an engine that is being stopped may already end what runs in it."""
+
+_replace = msgspec.structs.replace
 
 
 class Assessment(Struct, frozen=True, kw_only=True):
@@ -31,61 +40,117 @@ class Assessment(Struct, frozen=True, kw_only=True):
     is_hung: bool = False
 
 
-def own_container(desired: Desired, observed: Observed) -> Container | None:
-    """Give the pod's container: the one with its name, whatever else carries its label."""
-    return next((one for one in observed.containers if one.name == desired.container), None)
+class Ends(Struct, frozen=True, kw_only=True):
+    """The ends that the record does not know yet: how many are failures, and whether any was unclean."""
+
+    failures: int = 0
+    is_unclean: bool = False
+    happenings: tuple[Happening, ...] = ()
+    cause: str = "EndedByItself"
 
 
-def current_probe(container: Container | None, observed: Observed) -> Probed | None:
-    """Give the probe's word, if it speaks of this very start of the container."""
-    probed = observed.probed
-    if container is None or probed is None or container.state is not ContainerState.RUNNING:
-        return None
-    return probed if probed.started_at == container.started_at else None
+NO_ENDS = Ends()
 
 
 def assess(desired: Desired, observed: Observed, record: Record, now: datetime, timings: Timings) -> Assessment:
     """Bring the record up to date and count new failures."""
+    is_wanted = desired.wanted is Wanted.RUNNING
     if record.generation != desired.generation:
-        record = msgspec.structs.replace(
-            record, generation=desired.generation, failures=(), not_before=None, blocked=None
-        )
-    if desired.wanted is Wanted.RUNNING and desired.restarts > record.restarts_done:
-        record = msgspec.structs.replace(record, failures=(), not_before=None, blocked=None)
-    latest = now + timedelta(seconds=timings.longest_backoff)
-    if record.not_before is not None and record.not_before > latest:
-        # The clock was set back: nobody waits for longer than the longest pause.
-        record = msgspec.structs.replace(record, not_before=latest)
+        record = _forgiven(_replace(record, generation=desired.generation, blocked=None, repaired=False))
+    if is_wanted and desired.restarts > record.restarts_done:
+        record = _forgiven(_replace(record, blocked=None, repaired=False))
+    record = _in_our_time(record, now, timings)
     container = own_container(desired, observed)
     if container is None:
-        return Assessment(record=_new_start(record, None))
-    new_failures, happenings = _ends(desired, container, record)
-    if container.id != record.container_id or container.started_at != record.started_at:
-        record = _new_start(record, container)
-    record = msgspec.structs.replace(
-        record,
-        engine_restarts=container.restarts,
-        seen_exit=container.finished_at if container.state in ENDED else record.seen_exit,
-        expects_exit=record.expects_exit and container.state not in ENDED,
-    )
-    if desired.wanted is not Wanted.RUNNING:
-        return Assessment(record=msgspec.structs.replace(record, failures=(), not_before=None))
-    is_down = container.state in (*ENDED, ContainerState.RESTARTING)
-    if is_down and container.exit_code in desired.workload.permanent_exits and new_failures:
-        record = msgspec.structs.replace(record, blocked=container.exit_code)
-    record, silence = _answers(desired, container, observed, record, now, timings)
-    happenings = (*happenings, *silence)
-    if new_failures or silence:
-        failures = (*record.failures, *([now] * max(new_failures, 1)))[-20:]
-        record = msgspec.structs.replace(
-            record, failures=failures, not_before=now + timings.backoff(len(failures)), ready_since=None
+        return _absence(desired, observed, record)
+    ends = _ends(container, observed, record) if is_wanted else NO_ENDS
+    record = _brought_up(desired, container, record)
+    if not is_wanted:
+        record = _forgiven(record)
+        return Assessment(record=record if record.heals is None else _replace(record, heals=None, heal_at=None))
+    record, memory = _out_of_memory(container, observed, record, now, timings)
+    is_down = container.state in ENDED or container.state is ContainerState.RESTARTING
+    if is_down and ends.failures and container.exit_code in desired.workload.permanent_exits:
+        record = _replace(record, blocked=container.exit_code)
+    record, silence = readiness(desired, container, observed, record, now, timings)
+    record, growth = watch(observed, record, timings)
+    happenings = (*ends.happenings, *memory, *silence, *growth)
+    if ends.failures or silence:
+        failures = (*record.failures, *([now] * max(ends.failures, 1)))[-REMEMBERED:]
+        record = _replace(
+            record,
+            failures=failures,
+            not_before=now + timings.backoff(len(failures)),
+            ready_since=None,
+            cause="FellSilent" if silence else ends.cause,
         )
+    if ends.is_unclean or silence:
+        record = _replace(record, heals=0, heal_at=None)
     return Assessment(record=record, happenings=happenings, is_hung=bool(silence))
+
+
+def _forgiven(record: Record) -> Record:
+    return _replace(record, failures=(), not_before=None) if record.failures or record.not_before else record
+
+
+def _in_our_time(record: Record, now: datetime, timings: Timings) -> Record:
+    """Bear a clock that was set back: nobody waits for longer than the longest pause, and nothing began tomorrow."""
+    latest = now + timedelta(seconds=timings.longest_backoff)
+    if record.not_before is not None and record.not_before > latest:
+        record = _replace(record, not_before=latest)
+    if record.heal_at is not None and record.heal_at > latest:
+        record = _replace(record, heal_at=latest)
+    if record.ready_since is not None and record.ready_since > now:
+        record = _replace(record, ready_since=now)
+    if record.alarmed_at is not None and record.alarmed_at > now:
+        record = _replace(record, alarmed_at=now)
+    return record
+
+
+def _absence(desired: Desired, observed: Observed, record: Record) -> Assessment:
+    """Take note that there is no container, and of volumes that went with it: somebody removed them."""
+    is_wanted = desired.wanted is Wanted.RUNNING
+    if is_wanted and record.container_id:
+        # It may have been killed in the midst of its work.
+        record = _replace(record, heals=0, heal_at=None)
+    record = _new_start(record, None)
+    if not is_wanted or observed.volumes is None:
+        return Assessment(record=record)
+    lost = tuple(name for name in record.volumes if name not in observed.volumes)
+    if not lost:
+        return Assessment(record=record)
+    record = _replace(record, volumes=tuple(name for name in record.volumes if name not in lost))
+    happening = Happening(
+        kind="container", reason="VolumeLost", severity=Severity.ERROR, params={"volumes": ", ".join(lost)}
+    )
+    return Assessment(record=record, happenings=(happening,))
+
+
+def _brought_up(desired: Desired, container: Container, record: Record) -> Record:
+    """Let the record speak of the container and the start that are there now."""
+    same = container.id == record.container_id
+    if not same or container.started_at != record.started_at:
+        # The engine itself started it again: after a restart of the machine, or somebody did by hand.
+        is_strange = same and record.started_at is not None and not record.expects_start
+        record = _new_start(record, container)
+        if is_strange and container.state is ContainerState.RUNNING:
+            record = _replace(record, heals=0, heal_at=None)
+    if container.exit_code is not None and container.exit_code != record.last_exit:
+        record = _replace(record, last_exit=container.exit_code)
+    has_ended = container.state in ENDED
+    seen_exit = container.finished_at if has_ended else record.seen_exit
+    expects_exit = record.expects_exit and not has_ended
+    if (container.restarts, seen_exit, expects_exit) != (record.engine_restarts, record.seen_exit, record.expects_exit):
+        record = _replace(record, engine_restarts=container.restarts, seen_exit=seen_exit, expects_exit=expects_exit)
+    volumes = tuple(desired.volumes.values())
+    if record.volumes != volumes and container.spec_hash == desired.spec_hash:
+        record = _replace(record, volumes=volumes)
+    return record
 
 
 def _new_start(record: Record, container: Container | None) -> Record:
     known = container is not None and container.id == record.container_id
-    return msgspec.structs.replace(
+    return _replace(
         record,
         container_id=container.id if container else "",
         files=record.files if known else {},
@@ -95,72 +160,61 @@ def _new_start(record: Record, container: Container | None) -> Record:
         ready_since=None,
         was_ready=False,
         expects_exit=False,
+        expects_start=False,
+        is_filling=False,
     )
 
 
-def _ends(desired: Desired, container: Container, record: Record) -> tuple[int, tuple[Happening, ...]]:
-    """Count the ends that the record does not know yet."""
-    if desired.wanted is not Wanted.RUNNING:
-        return 0, ()
+def _ends(container: Container, observed: Observed, record: Record) -> Ends:
+    """Find the ends that the record does not know yet."""
     same = container.id == record.container_id
     # A start by hand or by us sets the engine's count back to zero.
     baseline = record.engine_restarts if same and container.restarts >= record.engine_restarts else 0
     by_engine = container.restarts - baseline
-    is_new_end = (
+    is_end = (
         container.state in ENDED
         and container.finished_at != (record.seen_exit if same else None)
         and not (same and record.expects_exit)
     )
+    if not by_engine and not is_end:
+        return NO_ENDS
+    for_memory = container.oom_killed or (observed.oom_at is not None and observed.oom_at != record.seen_oom)
     happenings: list[Happening] = []
     if by_engine:
-        happenings.append(
-            Happening(
-                kind="container", reason="RestartedByEngine", severity=Severity.WARNING, params={"times": by_engine}
-            )
-        )
-    if is_new_end:
-        happenings.append(
-            Happening(
-                kind="container",
-                reason="OutOfMemory" if container.oom_killed else "ContainerExited",
-                severity=Severity.WARNING,
-                params={"exit_code": container.exit_code},
-            )
-        )
-    return by_engine + is_new_end, tuple(happenings)
+        reason = "OutOfMemory" if for_memory else "RestartedByEngine"
+        happenings.append(_warning("container", reason, times=by_engine))
+    if is_end and _with_engine(container, observed):
+        happenings.append(Happening(kind="container", reason="EndedWithEngine"))
+        return Ends(failures=by_engine, is_unclean=True, happenings=tuple(happenings))
+    if is_end:
+        reason = "OutOfMemory" if for_memory else "ContainerExited"
+        happenings.append(_warning("container", reason, exit_code=container.exit_code))
+    cause = "EndedForMemory" if for_memory else "EndedByItself"
+    return Ends(failures=by_engine + is_end, is_unclean=True, happenings=tuple(happenings), cause=cause)
 
 
-def _answers(  # noqa: PLR0913 - everything that decides whether an agent is well
-    desired: Desired, container: Container, observed: Observed, record: Record, now: datetime, timings: Timings
+def _with_engine(container: Container, observed: Observed) -> bool:
+    """Say whether a container ended because its engine did: then everything in it did, and no agent is to blame."""
+    if observed.away is None or container.finished_at is None:
+        return False
+    lost, back = observed.away
+    return lost - timedelta(seconds=GOODBYE) <= container.finished_at <= back
+
+
+def _out_of_memory(
+    container: Container, observed: Observed, record: Record, now: datetime, timings: Timings
 ) -> tuple[Record, tuple[Happening, ...]]:
-    """Follow readiness: since when it answers, or that it has been silent for too long."""
-    probe = desired.workload.probe
-    if container.state is not ContainerState.RUNNING or container.started_at is None:
+    """Report a kill for want of memory that the agent itself lived through: that of a process it had started."""
+    at = observed.oom_at
+    if at is None or at == record.seen_oom:
         return record, ()
-    probed = current_probe(container, observed)
-    if probe is None or (probed is not None and (probed.lack or probed.result.ready)):
-        record = msgspec.structs.replace(record, was_ready=True, ready_since=record.ready_since or now)
-        return _forgive(record, now, timings), ()
-    # Nothing is held against an agent that nobody asked, however long ago it started.
-    if probed is None:
+    lives_on = container.state is ContainerState.RUNNING and (container.started_at is None or container.started_at < at)
+    if not lives_on:
+        return _replace(record, seen_oom=at), ()
+    if timedelta() <= now - at < timedelta(seconds=timings.last_words):
         return record, ()
-    if record.was_ready:
-        if probed.failures >= probe.failures:
-            record = msgspec.structs.replace(record, ready_since=None)
-        if probed.silences < probe.failures:
-            return record, ()
-        return record, (_silence("NotAnswering", {"failures": probed.silences}),)
-    if probed.waited >= probe.start_deadline:
-        return record, (_silence("StartTooSlow", {"seconds": probe.start_deadline}),)
-    return record, ()
+    return _replace(record, seen_oom=at), (_warning("container", "OutOfMemory", child=True),)
 
 
-def _forgive(record: Record, now: datetime, timings: Timings) -> Record:
-    since = record.ready_since
-    if since is None or not record.failures or now < since + timedelta(seconds=timings.good_spell):
-        return record
-    return msgspec.structs.replace(record, failures=(), not_before=None)
-
-
-def _silence(reason: str, params: dict[str, float | int]) -> Happening:
-    return Happening(kind="health", reason=reason, severity=Severity.WARNING, params=params)
+def _warning(kind: str, reason: str, **params: float | None) -> Happening:
+    return Happening(kind=kind, reason=reason, severity=Severity.WARNING, params=params)

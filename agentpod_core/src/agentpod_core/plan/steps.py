@@ -9,7 +9,9 @@ from msgspec import Struct
 
 from agentpod_core.desired import FILES_LABEL, Desired
 from agentpod_core.observed import Observed
-from agentpod_core.plan.failures import ENDED, own_container
+from agentpod_core.plan.answers import own_container
+from agentpod_core.plan.failures import ENDED
+from agentpod_core.plan.memory import WORRY
 from agentpod_core.values.actions import (
     Action,
     CreateContainer,
@@ -17,6 +19,7 @@ from agentpod_core.values.actions import (
     ObtainImage,
     RemoveContainer,
     RemoveVolume,
+    RunOnce,
     StartContainer,
     StopContainer,
     UpdateLimits,
@@ -29,6 +32,9 @@ from agentpod_core.values.world import Container, ContainerState
 
 LIVING = (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
 
+REPAIR_TIMEOUT = 300.0
+"""Seconds that an adapter's own repair may take."""
+
 
 class Steps(Struct, frozen=True, kw_only=True):
     """What to do, the record as it will be once that is done, and why nothing can be done yet."""
@@ -38,21 +44,24 @@ class Steps(Struct, frozen=True, kw_only=True):
     waits_for: str = ""
 
 
-def steps(desired: Desired, observed: Observed, record: Record, now: datetime, *, is_hung: bool) -> Steps:
+def steps(  # noqa: PLR0913 - all that steps follow from
+    desired: Desired, observed: Observed, record: Record, now: datetime, *, is_hung: bool, is_full_soon: bool = False
+) -> Steps:
     """Decide the actions for a pod whose record is up to date."""
     container = own_container(desired, observed)
     extras = tuple(
-        RemoveContainer(container=one.id, reason="second container of one pod")
+        RemoveContainer(container=one.id, reason="SecondContainer")
         for one in sorted(observed.containers, key=lambda one: one.id)
         if one.name != desired.container
     )
     if desired.wanted is Wanted.DELETED:
         return Steps(actions=(*extras, *_deletion(desired, observed, container)), record=record)
     if desired.wanted is Wanted.STOPPED:
-        stops = (_stop(desired, "stop was asked for"),) if container and container.state in LIVING else ()
+        stops = (_stop(desired, "NotWanted"),) if container and container.state in LIVING else ()
         done = msgspec.structs.replace(record, restarts_done=desired.restarts)
         return Steps(actions=(*extras, *stops), record=done)
-    found = _running(desired, observed, container, record, now, is_hung=is_hung)
+    worry = "NoAnswer" if is_hung else WORRY if is_full_soon else ""
+    found = _running(desired, observed, container, record, now, worry)
     return Steps(actions=(*extras, *found.actions), record=found.record, waits_for=found.waits_for)
 
 
@@ -60,89 +69,117 @@ def _deletion(desired: Desired, observed: Observed, container: Container | None)
     actions: list[Action] = []
     if container:
         if container.state in LIVING:
-            actions.append(_stop(desired, "the pod is deleted"))
-        actions.append(RemoveContainer(container=container.id, reason="the pod is deleted"))
+            actions.append(_stop(desired, "Deleting"))
+        actions.append(RemoveContainer(container=container.id, reason="Deleting"))
     if not desired.keep_data:
-        actions += [RemoveVolume(name=name, reason="the pod is deleted") for name in sorted(observed.volumes)]
+        actions += [RemoveVolume(name=name, reason="Deleting") for name in sorted(observed.volumes or ())]
     return tuple(actions)
 
 
 def _running(  # noqa: PLR0913 - one return for each of the states that a container can be found in
-    desired: Desired, observed: Observed, container: Container | None, record: Record, now: datetime, *, is_hung: bool
+    desired: Desired, observed: Observed, container: Container | None, record: Record, now: datetime, worry: str
 ) -> Steps:
+    if record.blocked is not None:
+        return _blocked(desired, observed, container, record)
     if container is None:
-        return _start_or_wait(desired, observed, record, _creation(desired, "no container"), whole=True)
+        return _start_or_wait(desired, observed, record, _creation(desired, "NoContainer"), desired.files)
     if container.state is ContainerState.REMOVING:
         return Steps(record=record, waits_for="WaitingForEngine")
     if reason := _why_anew(desired, container):
         obtain, *rest = _creation(desired, reason)
         stops = (_stop(desired, reason),) if container.state in LIVING else ()
         removal = RemoveContainer(container=container.id, reason=reason)
-        return _start_or_wait(desired, observed, record, (obtain, *stops, removal, *rest), whole=True)
-    if record.blocked is not None:
-        stops = (_stop(desired, "no restart mends this exit code"),) if container.state in LIVING else ()
-        done = msgspec.structs.replace(record, expects_exit=bool(stops))
-        return Steps(actions=(*_limits(desired, container, record), *stops), record=done)
+        return _start_or_wait(desired, observed, record, (obtain, *stops, removal, *rest), desired.files)
     if container.state is ContainerState.RESTARTING:
         return Steps(actions=_limits(desired, container, record), record=record, waits_for="WaitingForEngine")
     if container.state is ContainerState.CREATED:
-        write = _write(desired, desired.workload.files, "before the first start")
-        return _start_or_wait(desired, observed, record, (write, _start(desired, "created")), whole=True)
+        # Each of its steps may have been cut short, and to repeat one changes nothing.
+        return _start_or_wait(desired, observed, record, _creation(desired, "FirstStart"), desired.files)
     if container.state in ENDED:
         if record.not_before and now < record.not_before:
             return Steps(actions=_limits(desired, container, record), record=record, waits_for="BackingOff")
         writes, files = _file_changes(desired, container, record)
-        again: tuple[Action, ...] = (*_limits(desired, container, record), *writes, _start(desired, "not running"))
-        return _start_or_wait(desired, observed, msgspec.structs.replace(record, files=files), again)
+        again: tuple[Action, ...] = (*_limits(desired, container, record), *writes, _start(desired, "NotRunning"))
+        return _start_or_wait(desired, observed, record, again, files)
     if container.state is ContainerState.PAUSED:
-        return Steps(actions=(_start(desired, "paused by hand"),), record=record)
-    return _alive(desired, container, record, now, is_hung=is_hung)
+        return Steps(actions=(_start(desired, "PausedByHand"),), record=record)
+    return _alive(desired, container, record, now, worry)
+
+
+def _blocked(desired: Desired, observed: Observed, container: Container | None, record: Record) -> Steps:
+    """Keep down what no restart mends, after one try of its own repair."""
+    actions: list[Action] = []
+    if container is not None:
+        actions += _limits(desired, container, record)
+        if container.state in LIVING:
+            actions.append(_stop(desired, "NoRestartMends"))
+            record = msgspec.structs.replace(record, expects_exit=True)
+    repair = observed.repair
+    if repair is None or repair.command is None or record.repaired:
+        return Steps(actions=tuple(actions), record=record)
+    run = RunOnce(
+        name=f"{desired.container}-once",
+        labels=_volume_labels(desired),
+        workload=desired.workload,
+        volumes=desired.volumes,
+        command=repair.command,
+        timeout=REPAIR_TIMEOUT,
+        reason="RepairOnce",
+    )
+    done = msgspec.structs.replace(record, blocked=None, repaired=True)
+    return Steps(actions=(*actions, run), record=done)
 
 
 def _why_anew(desired: Desired, container: Container) -> str:
     """Say why a container is past mending; empty when it is not."""
     if container.state is ContainerState.DEAD:
-        return "dead"
+        return "ContainerDead"
     if container.spec_hash != desired.spec_hash:
-        return "the container part of the spec changed"
+        return "SpecChanged"
     if container.state is ContainerState.RUNNING and container.deep and container.address is None:
-        return "cut off from its network"
+        return "CutOff"
     return ""
 
 
-def _alive(desired: Desired, container: Container, record: Record, now: datetime, *, is_hung: bool) -> Steps:
+def _alive(desired: Desired, container: Container, record: Record, now: datetime, worry: str) -> Steps:
+    """Mend a container that runs; ``worry`` is why its agent is to be started again as it is, empty for none."""
+    is_hung = worry == "NoAnswer"
     writes, files = _file_changes(desired, container, record)
     written = {file.path for write in writes for file in write.files}
     needs_restart = any(file.on_change is OnChange.RESTART for file in desired.workload.files if file.path in written)
     why = (
-        "a restart was asked for"
+        "RestartAsked"
         if desired.restarts > record.restarts_done
-        else "does not answer"
+        else worry
         if is_hung
-        else "a file changed"
+        else "FilesChanged"
         if needs_restart
-        else ""
+        else worry
     )
     actions: list[Action] = [*_limits(desired, container, record), *writes]
     rests = bool(is_hung and record.not_before and now < record.not_before)
     if why:
         actions = [*_limits(desired, container, record), _stop(desired, why), *writes]
         actions += [] if rests else [_start(desired, why)]
+    if files == record.files and desired.restarts == record.restarts_done and not why:
+        return Steps(actions=tuple(actions), record=record)
     done = msgspec.structs.replace(
-        record, files=files, restarts_done=desired.restarts, expects_exit=rests or record.expects_exit
+        record,
+        files=files,
+        restarts_done=desired.restarts,
+        expects_exit=rests or record.expects_exit,
+        expects_start=bool(why) and not rests,
     )
     return Steps(actions=tuple(actions), record=done)
 
 
 def _start_or_wait(
-    desired: Desired, observed: Observed, record: Record, actions: tuple[Action, ...], *, whole: bool = False
+    desired: Desired, observed: Observed, record: Record, actions: tuple[Action, ...], files: dict[str, str]
 ) -> Steps:
-    """Go on where a boot slot is free; else wait, and leave what runs alone."""
+    """Go on where a boot slot is free; else wait, and leave what runs alone. ``files`` are those in place then."""
     if not observed.has_boot_slot and desired.workload.boot_cost > 0:
         return Steps(record=record, waits_for="WaitingToStart")
-    done = msgspec.structs.replace(
-        record, restarts_done=desired.restarts, files=desired.files if whole else record.files
-    )
+    done = msgspec.structs.replace(record, restarts_done=desired.restarts, files=files, expects_start=True)
     return Steps(actions=actions, record=done)
 
 
@@ -162,7 +199,7 @@ def _creation(desired: Desired, reason: str) -> tuple[Action, ...]:
         hostname=desired.hostname,
         reason=reason,
     )
-    write = _write(desired, desired.workload.files, "before the first start")
+    write = _write(desired, desired.workload.files, "FirstStart")
     writes = (write,) if write.files else ()
     return (obtain, *volumes, create, *writes, _start(desired, reason))
 
@@ -180,23 +217,23 @@ def _file_changes(
         # Made by a pass that was cut off before it could write down what it did.
         known = desired.files
     changed = tuple(file for file in desired.workload.files if known.get(file.path) != desired.files[file.path])
-    return ((_write(desired, changed, "changed"),) if changed else ()), desired.files
+    return ((_write(desired, changed, "FilesChanged"),) if changed else ()), desired.files
 
 
 def _limits(desired: Desired, container: Container, record: Record) -> tuple[UpdateLimits, ...]:
     """Let the engine answer the first exit alone; from the second on, the timing is ours."""
-    engine_restarts = len(record.failures) < 2 and record.blocked is None  # noqa: PLR2004
-    wanted = msgspec.structs.replace(desired.limits, restart=engine_restarts)
-    if container.limits is None or container.limits == wanted:
+    if container.limits is None:
         return ()
-    return (UpdateLimits(container=desired.container, limits=wanted, reason="limits or restart policy differ"),)
+    engine_restarts = len(record.failures) < 2 and record.blocked is None and not record.repaired  # noqa: PLR2004 - the first failure is the engine's
+    wanted = desired.limits if engine_restarts else msgspec.structs.replace(desired.limits, restart=False)
+    if container.limits == wanted:
+        return ()
+    return (UpdateLimits(container=desired.container, limits=wanted, reason="LimitsDiffer"),)
 
 
 def _write(desired: Desired, files: tuple[File, ...], reason: str) -> WriteFiles:
     security = desired.workload.security
-    return WriteFiles(
-        container=desired.container, files=files, uid=security.uid, gid=security.gid, reason=f"files: {reason}"
-    )
+    return WriteFiles(container=desired.container, files=files, uid=security.uid, gid=security.gid, reason=reason)
 
 
 def _start(desired: Desired, reason: str) -> StartContainer:

@@ -12,13 +12,20 @@ class Timings(Struct, frozen=True, kw_only=True):
 
     The first failure is answered at once, the second after ``first_backoff``, each further one
     after twice as long up to ``longest_backoff``; ``good_spell`` of answering forgets them all.
-    ``settle`` is how soon to look again at something that moves by itself.
+    ``calm`` is how long it has to answer after somebody saw to it until it counts as well again.
+    ``settle`` is how soon to look again at something that moves by itself. ``last_words`` is how long
+    after it killed for want of memory the engine may take to say that this was the end; it is the
+    engine's own time, and never scaled. ``full_soon`` is how long before its memory is full a pod that
+    grows is reported.
     """
 
     first_backoff: float = 10.0
     longest_backoff: float = 300.0
     good_spell: float = 600.0
+    calm: float = 60.0
     settle: float = 1.0
+    last_words: float = 0.5
+    full_soon: float = 3600.0
 
     def scaled(self, factor: float) -> Timings:
         """Give the same patience, faster (below 1) or slower."""
@@ -26,7 +33,10 @@ class Timings(Struct, frozen=True, kw_only=True):
             first_backoff=self.first_backoff * factor,
             longest_backoff=self.longest_backoff * factor,
             good_spell=self.good_spell * factor,
+            calm=self.calm * factor,
             settle=min(self.settle, self.settle * factor),
+            last_words=self.last_words,
+            full_soon=self.full_soon * factor,
         )
 
     def backoff(self, failures: int) -> timedelta:

@@ -18,7 +18,7 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Give seconds of a clock that never goes back."""
+        """Give seconds of a clock that never goes back and does not stand still while the machine sleeps."""
         ...
 
     async def sleep(self, seconds: float) -> None:

@@ -86,12 +86,12 @@ def agentpod_runtimes() -> Iterable[Runtime]:
 
 
 @hookspec
-def agentpod_notifiers() -> Iterable[Notifier]:
+def agentpod_notifiers() -> Iterable[Notifier[Any]]:
     """Offer ways to tell people about alerts.
 
     Example:
         @hookimpl
-        def agentpod_notifiers() -> list[Notifier]:
+        def agentpod_notifiers() -> list[Notifier[Any]]:
             return [WebhookNotifier()]
     """
     return ()

@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from typing import ClassVar, Generic, TypeVar
+
+from msgspec import Struct
 
 from agentpod_core.plugpoints.context import Impure
 from agentpod_core.values.reports import Alert
+from agentpod_core.values.workload import SecretRef
+
+TargetT = TypeVar("TargetT", bound=Struct)
 
 
-class Notifier(Impure):
-    """Delivers alerts to a target that ``settings`` describe."""
+class Notifier(Impure, Generic[TargetT]):
+    """Delivers alerts to targets.
 
-    @abstractmethod
-    async def send(self, alert: Alert, settings: dict[str, Any]) -> None:
-        """Deliver one alert as one message that names tenant and pod, and reads differently when it is over.
+    ``target_type`` is a frozen msgspec Struct of what describes one target; form, API and ``--set`` are made from
+    it as from an adapter's ``config_type``, and a ``SecretRef`` field is a secret. An address that lets whoever
+    knows it send messages is one. ``material`` holds the values of the secrets that a target names.
+    """
 
-        No error shows a secret of the settings, not even the error that it was raised from.
+    target_type: ClassVar[type[Struct]]
+
+    async def check(self, target: TargetT, material: Mapping[SecretRef, str]) -> None:
+        """Refuse a target that makes no sense beyond what its type can say; asked before it is stored.
+
+        Nothing is sent. That a target cannot be reached at the moment is no reason to refuse it.
 
         Raises:
-            ConfigError: the settings make no sense; it says where.
+            ConfigError: with every problem and its place; no problem shows a secret.
+        """
+
+    @abstractmethod
+    async def send(self, alert: Alert, target: TargetT, material: Mapping[SecretRef, str]) -> None:
+        """Deliver one alert as one message that names tenant and pod, and reads differently when it is over.
+
+        It comes to an end within 30 seconds, whatever the target does. No error shows a secret of the target, not
+        even the error that it was raised from.
+
+        Raises:
+            ConfigError: the target makes no sense; it says where.
             TemporaryError: try again later.
             PermanentError: the target refuses for good.
         """

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from agentpod_core.plugpoints.context import Impure
-from agentpod_core.values.routes import Daemon, Entrypoints, Route
+from agentpod_core.values.routes import Certificate, Daemon, Entrypoints, Route
 
 
 class Router(Impure):
@@ -34,6 +34,13 @@ class Router(Impure):
     def daemon(self) -> Daemon | None:
         """Describe the process that AgentPod should keep running for this router; None for none."""
         return None
+
+    async def certificates(self) -> tuple[Certificate, ...]:
+        """Describe the certificates that it serves, so that a person is told in time; none where it cannot say.
+
+        Each names its hosts, and either its end or what is wrong with it. Nothing is changed.
+        """
+        return ()
 
     async def ready(self) -> bool:
         """Say whether the router answers."""

@@ -72,6 +72,20 @@ class Runtime(Impure):
     async def stats(self, container: str) -> Usage | None:
         """Measure one container; None when it does not run."""
 
+    async def folders(self) -> tuple[str, ...]:
+        """Name the folders of this machine that the engine keeps its data in, by their absolute paths.
+
+        Their disk is watched. None where the engine is elsewhere or cannot say, as by default.
+        """
+        return ()
+
+    async def storage(self) -> dict[str, int]:
+        """Measure the volumes of every pod, in bytes by pod id; asked for rarely, for it may cost a lot.
+
+        Left out are pods without volumes and those whose size is unknown; by default, that is all of them.
+        """
+        return {}
+
     @abstractmethod
     async def exec(self, container: str, argv: tuple[str, ...], *, timeout: float, limit: int) -> ExecResult:  # noqa: ASYNC109
         """Run a command as the container's user, at most that long (seconds) and with that much output (bytes)."""

@@ -9,7 +9,7 @@ from agentpod_core.values.workload import SecretRef
 
 
 class SecretStore(Impure):
-    """Keeps secrets encrypted. ``tenant`` is the tenant's id; a key is unique in its tenant.
+    """Keeps secrets encrypted. ``tenant`` is the tenant's id, or empty for the platform itself; a key is unique in it.
 
     Keys are any text, values too, empty or 100,000 characters long. Older versions can still be read.
     No value appears in a repr, a log or an error.

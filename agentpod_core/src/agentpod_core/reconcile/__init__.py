@@ -6,23 +6,25 @@ Acts on a fresh look at the world, never on the event that caused the pass.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
 from agentpod_core.desired import Desired, desire, lesser_life
-from agentpod_core.errors import AgentPodError, ConflictError, TemporaryError
-from agentpod_core.observed import Observed, Probed
+from agentpod_core.errors import AgentPodError, ConflictError, NotFoundError, TemporaryError
+from agentpod_core.observed import Observed, Probed, Trend
 from agentpod_core.plan import Plan, applied_badly, plan, unseen
 from agentpod_core.ports import PodInput, RouteInput, TenantInput
 from agentpod_core.reconcile.applying import Changes
 from agentpod_core.reconcile.boots import Boots
 from agentpod_core.reconcile.fence import Fence
+from agentpod_core.reconcile.noticing import Notes
 from agentpod_core.reconcile.parts import Merge, Parts, Pass, keep_wanted
 from agentpod_core.reconcile.turns import Turns
 from agentpod_core.values import names
 from agentpod_core.values.actions import StartContainer
 from agentpod_core.values.pods import Wanted
+from agentpod_core.values.reports import Repair
 from agentpod_core.values.routes import Route
 from agentpod_core.values.status import ConditionType, Happening, Phase, PodStatus, Record
 from agentpod_core.values.workload import main_port
@@ -32,8 +34,6 @@ __all__ = ["Merge", "Parts", "Pass", "Reconciler", "is_refused", "keep_wanted"]
 
 ROUNDS = 6
 """So many plans in one pass before it lets other keys have their turn."""
-
-BOOTING = (Phase.PENDING, Phase.CREATING, Phase.STARTING)
 
 
 class Reconciler:
@@ -47,16 +47,19 @@ class Reconciler:
         turns: Turns,
         probed: Callable[[str], Probed | None],
         protection: Protection,
+        notes: Notes | None = None,
+        trend: Callable[[str, datetime | None], Trend | None] = lambda _pod_id, _started_at: None,
     ) -> None:
         self.changes = Changes(parts, fence, turns)
         self.protection = protection
         self.routed: frozenset[str] | None = None
-        self.is_engine_away = False
-        self._doubled: frozenset[str] = frozenset()
+        self.is_engine_away: bool | None = None
+        self.notes = notes or Notes(parts.instance)
         self._parts = parts
         self._fence = fence
         self._boots = boots
         self._probed = probed
+        self._trend = trend
         self._addresses: dict[str, str] = {}
 
     async def pod(self, pod_id: str) -> Pass:  # noqa: C901 - one pass from its first look to its last word
@@ -75,7 +78,7 @@ class Reconciler:
         before, record, container = pod.status, pod.record, None
         for is_last in (*[False] * (ROUNDS - 1), True):
             try:
-                observed = await self._observe(desired, pod.spec.adapter)
+                observed = await self._observe(desired, pod.spec.adapter, record)
             except TemporaryError as error:
                 await self._unseen(stored, error)
                 raise
@@ -84,25 +87,29 @@ class Reconciler:
             if found.is_gone:
                 return await self._gone(pod)
             if not found.actions:
-                if found.status.phase not in BOOTING:
+                if found.status.reason == "WaitingToStart":
+                    self._boots.wait(pod_id, pod.workload.boot_cost)
+                elif not _is_booting(container, found):
                     self._boots.release(pod_id)
-                elif found.status.reason == "WaitingToStart":
-                    self._boots.wait(pod_id)
                 await self._save(stored, found, found.record)
                 return Pass(pod=pod, status=found.status, container=container, wake_at=found.wake_at)
-            if _boots(pod, found) and not self._boots.take(pod_id):
+            if _boots(pod, found) and not self._boots.take(pod_id, pod.workload.boot_cost):
                 # Another pod took the last slot since this plan was made; the next look says so.
                 continue
             stored = await self._announce(pod, stored, found, before)
             try:
                 await self.changes.all(pod, found.actions)
             except Exception as error:  # noqa: BLE001 - a runtime may raise anything; what it was is shown and logged
+                if isinstance(error, NotFoundError) and not is_last:
+                    # Somebody removed it in the midst of this; what is there now is another matter.
+                    before, record = found.status, found.assessed
+                    continue
                 failed = await self._failed(pod, stored, found, self.changes.understood(error))
                 self.changes.networks.discard(desired.network)
                 return Pass(pod=pod, status=failed.status, container=container, wake_at=failed.wake_at)
             before, record = found.status, found.record
             if is_last:
-                await self._save(stored, msgspec.structs.replace(found, happenings=()), record)
+                await self._save(stored, msgspec.structs.replace(found, happenings=(), alerts=()), record)
         # What was done has no end, or no effect: it goes on later, so that it takes nobody's time.
         later = self._parts.clock.now() + timedelta(seconds=self._parts.timings.first_backoff)
         return Pass(pod=pod, status=before, container=container, wake_at=later)
@@ -111,11 +118,9 @@ class Reconciler:
         """Write down what is about to be done, if that is news; another try of what was refused is none."""
         is_new = found.status.phase is not before.phase
         if is_refused(pod):
-            found = msgspec.structs.replace(
-                found, happenings=tuple(one for one in found.happenings if one.kind != "pod")
-            )
+            found = _without_pod_news(found)
             is_new = False
-        if is_new or found.happenings:
+        if is_new or found.happenings or found.alerts:
             return await self._save(stored, found, found.assessed)
         return stored
 
@@ -138,9 +143,9 @@ class Reconciler:
         self._boots.release(pod.id)
         # What led to this was announced before it was tried.
         found = msgspec.structs.replace(found, happenings=())
-        failed = applied_badly(found, error, self._parts.clock.now(), self._parts.timings)
+        failed = applied_badly(found, error, self._parts.clock.now(), self._parts.timings, before=pod.status)
         if pod.status.reason == failed.status.reason:
-            failed = msgspec.structs.replace(failed, happenings=())
+            failed = _without_pod_news(failed)
         await self._save(stored, failed, failed.record)
         return failed
 
@@ -150,26 +155,21 @@ class Reconciler:
         if pod is None:
             return None
         desired = desire(self._parts.instance, pod)
-        return self._plan(desired, await self._observe(desired, pod.spec.adapter), pod.record, pod.status)
+        observed = await self._observe(desired, pod.spec.adapter, pod.record)
+        return self._plan(desired, observed, pod.record, pod.status)
 
     def looked(self, world: World) -> None:
         """Take note of what a look at everything showed."""
         self.is_engine_away = False
         # One that was made since that look is merely asked for again.
         self.changes.networks &= {network.name for network in world.networks}
-        self._doubled = frozenset(
-            one.pod_id for one in world.containers if one.name != names.container_name(self._parts.instance, one.pod_id)
-        )
+        self.notes.looked(world)
 
     def needs(self, tenant: TenantInput) -> bool:
         """Say whether there is anything to do for a tenant, by the last look at everything."""
         if tenant.wanted is Wanted.DELETED:
             return not tenant.pods
         return names.network_name(self._parts.instance, tenant.lease.number) not in self.changes.networks
-
-    def is_doubled(self, pod_id: str) -> bool:
-        """Say whether a container of another name carries that pod's id, by the last look at everything."""
-        return pod_id in self._doubled
 
     async def tenant(self, tenant_id: str) -> None:
         """Make or remove a tenant's network, and forget a deleted tenant once it has no pods."""
@@ -190,7 +190,8 @@ class Reconciler:
             return frozenset()
         ways_in = await self._parts.store.ways_in()
         routes = [route for way_in in ways_in if (route := self._route(way_in))]
-        await self._parts.router.apply([*self._parts.fixed_routes, *routes])
+        async with self._fence.held():
+            await self._parts.router.apply([*self._parts.fixed_routes, *routes])
         self.routed = frozenset(route.key for route in routes)
         return self.routed
 
@@ -212,46 +213,79 @@ class Reconciler:
         now, timings = self._parts.clock.now(), self._parts.timings
         return plan(desired, observed, record, now, before=before, timings=timings)
 
-    async def _observe(self, desired: Desired, adapter: str) -> Observed:
+    async def _observe(self, desired: Desired, adapter: str, record: Record) -> Observed:
         container = await self._parts.runtime.inspect(desired.container)
         containers: tuple[Container, ...] = (container,) if container else ()
-        volumes: tuple[str, ...] = ()
-        if desired.wanted is Wanted.DELETED or self.is_doubled(desired.pod_id):
+        volumes: tuple[str, ...] | None = None
+        is_remade = container is None and bool(record.volumes)
+        if desired.wanted is Wanted.DELETED or self.notes.is_doubled(desired.pod_id) or is_remade:
             world = await self._parts.runtime.observe()
             volumes = tuple(one.name for one in world.volumes if one.labels.get("agentpod.pod-id") == desired.pod_id)
             containers += tuple(
                 one for one in world.containers if one.pod_id == desired.pod_id and one.name != desired.container
             )
-        if container and container.address and container.state is ContainerState.RUNNING:
-            self._addresses[desired.pod_id] = container.address
+        if container and container.state is ContainerState.RUNNING:
+            if container.address:
+                self._addresses[desired.pod_id] = container.address
+            else:
+                # Its network may be gone as well.
+                self.changes.networks.discard(desired.network)
         return Observed(
             containers=containers,
-            volumes=() if desired.keep_data else volumes,
+            volumes=() if desired.wanted is Wanted.DELETED and desired.keep_data else volumes,
             probed=self._probed(desired.pod_id),
             routed=None if self.routed is None else desired.pod_id in self.routed,
             protection=self.protection,
-            has_boot_slot=self._boots.has_slot(desired.pod_id),
+            has_boot_slot=self._boots.has_slot(desired.pod_id, desired.workload.boot_cost),
             adapter_lack=self._parts.adapter_lack(adapter),
+            oom_at=self.notes.oom_at(desired.pod_id),
+            away=self.notes.away,
+            trend=self._trend(desired.pod_id, container.started_at) if container else None,
+            repair=await self._repair(desired, adapter, container, record),
         )
+
+    async def _repair(
+        self, desired: Desired, adapter: str, container: Container | None, record: Record
+    ) -> Repair | None:
+        code = record.blocked
+        if code is None and container and container.exit_code in desired.workload.permanent_exits:
+            code = container.exit_code
+        return None if code is None else await self._parts.mend(adapter, code)
 
     async def _save(self, stored: PodInput, found: Plan, record: Record) -> PodInput:
         """Write what differs from what is stored; gives the pod as it is stored then."""
-        if found.status != stored.status or record != stored.record or found.happenings:
+        if found.status != stored.status or record != stored.record or found.happenings or found.alerts:
             await self._parts.store.save(
-                self._fence.epoch, stored.id, status=found.status, record=record, happenings=found.happenings
+                self._fence.epoch,
+                stored.id,
+                status=found.status,
+                record=record,
+                happenings=found.happenings,
+                alerts=found.alerts,
             )
         return msgspec.structs.replace(stored, status=found.status, record=record)
 
     def _forget(self, pod_id: str) -> None:
         self._boots.release(pod_id)
         self._addresses.pop(pod_id, None)
+        self.notes.forget(pod_id)
 
 
 def is_refused(pod: PodInput) -> bool:
     """Say whether the last try to apply this very spec was refused, so that the next one is no news."""
+    if pod.status.phase is not Phase.BLOCKED or pod.status.observed_generation != pod.generation:
+        return False
     applied = pod.status.condition(ConditionType.APPLIED)
-    was_refused = pod.status.phase is Phase.BLOCKED and applied is not None and applied.status is False
-    return was_refused and pod.status.observed_generation == pod.generation
+    return applied is not None and applied.status is False
+
+
+def _without_pod_news(found: Plan) -> Plan:
+    return msgspec.structs.replace(found, happenings=tuple(one for one in found.happenings if one.kind != "pod"))
+
+
+def _is_booting(container: Container | None, found: Plan) -> bool:
+    """Say whether a container is on its way up: it runs, and has not been ready since its start."""
+    return container is not None and container.state is ContainerState.RUNNING and not found.record.was_ready
 
 
 def _boots(pod: PodInput, found: Plan) -> bool:

@@ -22,19 +22,23 @@ from agentpod_core.values.actions import (
     Action,
     CreateNetwork,
     ObtainImage,
+    PlannedAction,
     RemoveNetwork,
+    RunOnce,
     StopContainer,
+    TellHealed,
     WriteFiles,
 )
 from agentpod_core.values.pods import Lease, Wanted
 from agentpod_core.values.workload import File, OnChange
+from agentpod_core.values.world import Endpoint
 
 logger = logging.getLogger(__name__)
 
 MERGED_LIMIT = 4 * 1024 * 1024
 """The largest file, in bytes, that an agent may have made of one that is merged."""
 
-SLOW = (ObtainImage, StopContainer)
+SLOW = (ObtainImage, RunOnce, StopContainer)
 """What takes as long as a registry or an agent likes."""
 
 
@@ -58,14 +62,22 @@ class Changes:
         logger.error("the runtime %s failed: %s at %s:%s", self._parts.runtime.name, kind, frame.filename, frame.lineno)
         return TemporaryError("PluginFailed", plugin=self._parts.runtime.name, call="apply", error=kind)
 
-    async def all(self, pod: PodInput, actions: Sequence[Action]) -> None:
+    async def all(self, pod: PodInput, actions: Sequence[PlannedAction]) -> None:
         """Make a pod's changes, one after another, in the network that it needs."""
         if effective_wanted(pod) is Wanted.RUNNING:
             await self.network(pod.tenant_id, pod.tenant, pod.lease)
         for action in actions:
+            if isinstance(action, TellHealed):
+                await self._tell_healed(pod, action)
+                continue
             if isinstance(action, WriteFiles):
                 action = await self._merged(pod, action)  # noqa: PLW2901 - the same change, made precise
             await self.one(pod.tenant_id, action)
+
+    async def _tell_healed(self, pod: PodInput, action: TellHealed) -> None:
+        endpoint = Endpoint(host=action.address, port=pod.workload.main_port() or 0)
+        async with self._turns.lent(), self._fence.held():
+            await self._parts.heal(pod, endpoint, action.container)
 
     async def _merged(self, pod: PodInput, action: WriteFiles) -> WriteFiles:
         files = [await self._merged_file(pod, action.container, file) for file in action.files]
@@ -84,18 +96,20 @@ class Changes:
     async def one(self, tenant_id: str, action: Action) -> None:
         """Make one change, with the secrets of that tenant, as long as we lead."""
         values = await material(self._parts.store, tenant_id, action)
-        self._fence.check()
+        name = type(action).__name__
         begun = self._parts.clock.monotonic()
         outcome = "PluginFailed"
         try:
-            async with self._turns.lent() if isinstance(action, SLOW) else contextlib.nullcontext():
-                await self._parts.runtime.apply(action, values)
+            with self._parts.telemetry.span("act", action=name, why=action.reason):
+                turn = self._turns.lent() if isinstance(action, SLOW) else contextlib.nullcontext()
+                async with turn, self._fence.held():
+                    await self._parts.runtime.apply(action, values)
             outcome = "ok"
         except AgentPodError as error:
             outcome = error.reason
             raise
         finally:
-            self._parts.telemetry.acted(type(action).__name__, self._parts.clock.monotonic() - begun, outcome)
+            self._parts.telemetry.acted(name, self._parts.clock.monotonic() - begun, outcome)
 
     async def network(self, tenant_id: str, tenant: str, lease: Lease) -> None:
         """Make a tenant's network, unless it is known to be there."""
@@ -104,7 +118,7 @@ class Changes:
             if name in self.networks:
                 return
             action = CreateNetwork(
-                name=name, tenant=tenant, subnet=lease.subnet, gateway=lease.gateway, reason="the tenant's network"
+                name=name, tenant=tenant, subnet=lease.subnet, gateway=lease.gateway, reason="TenantNeedsNetwork"
             )
             await self.one(tenant_id, action)
             self.networks.add(name)
@@ -112,6 +126,6 @@ class Changes:
     async def without_network(self, tenant_id: str, lease: Lease) -> None:
         """Remove a tenant's network."""
         name = names.network_name(self._parts.instance, lease.number)
-        await self.one(tenant_id, RemoveNetwork(name=name, reason="the tenant is deleted"))
+        await self.one(tenant_id, RemoveNetwork(name=name, reason="NobodyNeedsNetwork"))
         self.networks.discard(name)
         self._locks.pop(name, None)

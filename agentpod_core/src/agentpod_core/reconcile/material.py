@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agentpod_core.errors import NotFoundError, PermanentError
 from agentpod_core.ports import Store
-from agentpod_core.values.actions import Action, CreateContainer, WriteFiles
+from agentpod_core.values.actions import Action, CreateContainer, RunOnce, WriteFiles
 from agentpod_core.values.workload import SecretRef
 
 
@@ -12,7 +12,7 @@ def references(action: Action) -> set[SecretRef]:
     """List the secrets that an action needs."""
     if isinstance(action, WriteFiles):
         return {part for file in action.files for part in file.parts if isinstance(part, SecretRef)}
-    if isinstance(action, CreateContainer):
+    if isinstance(action, CreateContainer | RunOnce):
         return {value for value in action.workload.env.values() if isinstance(value, SecretRef)}
     return set()
 

@@ -34,6 +34,7 @@ from agentpod_core.testing.runtimes import Foreign, Outage, RuntimeContract
 from agentpod_core.testing.secret_stores import MemorySecretStore, SecretStoreContract
 from agentpod_core.testing.store_stage import StoreStage, Told
 from agentpod_core.testing.stores import StoreContract
+from agentpod_core.testing.virtual_time import VirtualClock, VirtualLoop
 from agentpod_core.testing.wire import Backend, Entrance
 
 __all__ = [
@@ -67,5 +68,7 @@ __all__ = [
     "StoreContract",
     "StoreStage",
     "Told",
+    "VirtualClock",
+    "VirtualLoop",
     "sample_pod",
 ]

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from agentpod_core.errors import ConflictError, NotFoundError, PermanentError, TemporaryError
 from agentpod_core.testing.fake_engine import LIVING, FakeContainer, FakeEngine, FakeVolume
-from agentpod_core.testing.fake_programs import Seen
+from agentpod_core.testing.fake_programs import Seen, run
 from agentpod_core.values import actions
 from agentpod_core.values.actions import Action
 from agentpod_core.values.names import owner_labels
@@ -56,6 +56,8 @@ class Changes:
                 found = self.find(action.container)
                 if found:
                     self.engine.remove_by_hand(found.name)
+            case actions.RunOnce():
+                self._run_once(action, material)
             case _:
                 assert_never(action)
 
@@ -67,8 +69,8 @@ class Changes:
             if there.subnet != action.subnet:
                 raise ConflictError("ObjectDiffers", name=action.name)
             return
-        if self.engine.overlaps(action.subnet):
-            raise ConflictError("SubnetTaken", subnet=action.subnet)
+        if holder := self.engine.holder(action.subnet):
+            raise ConflictError("SubnetTaken", subnet=action.subnet, holder=holder)
         labels = owner_labels(self.instance, tenant=action.tenant)
         self.engine.networks[action.name] = SeenNetwork(
             id=self.engine.next_id(), name=action.name, subnet=action.subnet, labels=labels
@@ -98,30 +100,13 @@ class Changes:
             if there.labels.get("agentpod.spec-hash") != action.labels.get("agentpod.spec-hash"):
                 raise ConflictError("ObjectDiffers", name=action.name)
             return
-        workload = action.workload
-        if workload.image not in self.engine.images:
-            raise PermanentError("ImageNotFound", image=workload.image)
+        if action.workload.image not in self.engine.images:
+            raise PermanentError("ImageNotFound", image=action.workload.image)
         if action.network not in self.engine.networks:
             raise TemporaryError("NetworkMissing", name=action.network)
-        missing = [action.volumes[one.name] for one in workload.volumes]
-        if any(name not in self.engine.volumes for name in missing):
-            raise PermanentError("EngineRefused", message="no such volume")
-        self.engine.containers[action.name] = FakeContainer(
-            id=self.engine.next_id(),
-            name=action.name,
-            labels=dict(action.labels),
-            workload=workload,
-            volumes=dict(action.volumes),
-            network=action.network,
-            address=action.address,
-            hostname=action.hostname,
-            limits=Limits(memory=workload.resources.memory, cpus=workload.resources.cpus, pids=workload.resources.pids),
-            env={
-                name: secret_value(value, material) if isinstance(value, SecretRef) else value
-                for name, value in workload.env.items()
-            },
-            hosts=dict(action.hosts),
-        )
+        made = self._made(action, material, network=action.network, address=action.address, hostname=action.hostname)
+        made.hosts = dict(action.hosts)
+        self.engine.containers[action.name] = made
 
     def _write_files(self, action: actions.WriteFiles, material: Mapping[SecretRef, str]) -> None:
         container = self.get(action.container)
@@ -144,7 +129,7 @@ class Changes:
             raise TemporaryError("NetworkMissing", name=container.network)
         for other in self.engine.containers.values():
             if other is not container and other.state in LIVING and other.address == container.address:
-                raise ConflictError("AddressTaken", address=container.address)
+                raise ConflictError("AddressTaken", address=container.address, holder=other.name)
         container.restarts = 0
         self.engine.begin(container)
 
@@ -153,16 +138,58 @@ class Changes:
             container.end_wanted = True
             self.engine.end(container, 143)
 
+    def _run_once(self, action: actions.RunOnce, material: Mapping[SecretRef, str]) -> None:
+        left = self.engine.containers.get(action.name)
+        if left is not None and not self.is_ours(left.labels):
+            raise ConflictError("NameTaken", name=action.name)
+        self.engine.containers.pop(action.name, None)
+        container = self._made(action, material, network="", address="", hostname=action.name)
+        outcome = run(action.command, self.engine.surroundings(container))
+        if outcome.seconds > action.timeout:
+            raise PermanentError("CommandTooSlow", command=" ".join(action.command), seconds=action.timeout)
+        if outcome.code:
+            raise PermanentError("CommandFailed", command=" ".join(action.command), exit_code=outcome.code, output="")
+
+    def _made(
+        self,
+        action: actions.CreateContainer | actions.RunOnce,
+        material: Mapping[SecretRef, str],
+        *,
+        network: str,
+        address: str,
+        hostname: str,
+    ) -> FakeContainer:
+        workload = action.workload
+        if workload.image not in self.engine.images:
+            raise PermanentError("ImageNotFound", image=workload.image)
+        missing = [action.volumes[one.name] for one in workload.volumes]
+        if any(name not in self.engine.volumes for name in missing):
+            raise PermanentError("EngineRefused", message="no such volume")
+        return FakeContainer(
+            id=self.engine.next_id(),
+            name=action.name,
+            labels=dict(action.labels),
+            workload=workload,
+            volumes=dict(action.volumes),
+            network=network,
+            address=address,
+            hostname=hostname,
+            limits=Limits(memory=workload.resources.memory, cpus=workload.resources.cpus, pids=workload.resources.pids),
+            env={
+                name: secret_value(value, material) if isinstance(value, SecretRef) else value
+                for name, value in workload.env.items()
+            },
+        )
+
     def is_ours(self, labels: Mapping[str, str]) -> bool:
         """Say whether labels are of this instance."""
         return labels.get("agentpod.instance") == self.instance
 
     def find(self, name: str) -> FakeContainer | None:
         """Find a container of ours by id or name."""
-        for one in self.engine.containers.values():
-            if name in {one.id, one.name} and self.is_ours(one.labels):
-                return one
-        return None
+        named = self.engine.containers.get(name)
+        found = named or next((one for one in self.engine.containers.values() if one.id == name), None)
+        return found if found and self.is_ours(found.labels) else None
 
     def get(self, name: str) -> FakeContainer:
         """Give a container of ours.

@@ -89,6 +89,7 @@ class FakeEngine:
     applied: list[Action] = field(default_factory=list)
     watchers: list[asyncio.Queue[EngineEvent]] = field(default_factory=list)
     _reachable: bool = True
+    _lost_at: datetime | None = None
     _attempts: int = 0
     _cuts: dict[int, Cut] = field(default_factory=dict)
     _count: int = 0
@@ -104,9 +105,11 @@ class FakeEngine:
     @reachable.setter
     def reachable(self, value: bool) -> None:
         came_back = value and not self._reachable
+        if self._reachable and not value:
+            self._lost_at = self.now()
         self._reachable = value
         if came_back:
-            self._tell(EngineEvent(kind="resync", at=self.now()))
+            self._tell(EngineEvent(kind="resync", at=self.now(), since=self._lost_at))
 
     def cut_apply(self, nth: int = 1, *, after: bool = False, error: BaseException | None = None) -> None:
         """Make the ``nth`` apply from now raise, before its change or after it was made."""
@@ -136,8 +139,13 @@ class FakeEngine:
         container.notify()
         self.happened("destroy", container)
 
+    def oom(self, name: str) -> None:
+        """Kill a process of a running container for want of memory, and not the one that it lives by."""
+        self.happened("oom", self.containers[name])
+
     def reboot(self) -> None:
         """Restart the machine: what ran with a restart policy runs again, the rest is down."""
+        lost_at = self.now()
         for container in self.containers.values():
             if container.state in LIVING:
                 container.state, container.exit_code = ContainerState.EXITED, 137
@@ -145,7 +153,7 @@ class FakeEngine:
                 container.notify()
                 if container.limits.restart and not container.end_wanted:
                     self.begin(container)
-        self._tell(EngineEvent(kind="resync", at=self.now()))
+        self._tell(EngineEvent(kind="resync", at=self.now(), since=lost_at))
 
     def add_foreign_container(self, name: str, labels: dict[str, str] | None = None) -> FakeContainer:
         """Add a running container that is not ours."""
@@ -212,7 +220,7 @@ class FakeEngine:
         labels = container.labels
         pod_id, tenant = labels.get("agentpod.pod-id", ""), labels.get("agentpod.tenant", "")
         if labels.get("agentpod.instance"):
-            self._tell(EngineEvent(kind=kind, pod_id=pod_id, tenant=tenant, at=self.now()))
+            self._tell(EngineEvent(kind=kind, pod_id=pod_id, tenant=tenant, at=self.now(), name=container.name))
 
     def begin(self, container: FakeContainer) -> None:
         """Start a container's program."""
@@ -271,10 +279,11 @@ class FakeEngine:
             raise KeyError(path)
         place[0].files[place[1]] = file
 
-    def overlaps(self, subnet: str) -> bool:
-        """Say whether a network holds a part of that subnet."""
+    def holder(self, subnet: str) -> str | None:
+        """Name the network that holds a part of that subnet."""
         wanted = ipaddress.ip_network(subnet)
-        return any(wanted.overlaps(ipaddress.ip_network(one.subnet)) for one in self.networks.values())
+        held = (one.name for one in self.networks.values() if wanted.overlaps(ipaddress.ip_network(one.subnet)))
+        return next(held, None)
 
     def _place(self, container: FakeContainer, path: str) -> tuple[FakeVolume, str] | None:
         for volume in sorted(container.workload.volumes, key=lambda one: -len(one.path)):

@@ -58,7 +58,7 @@ class FakeRuntime(Runtime):
         return World(
             containers=tuple(self._seen(one) for one in self.engine.containers.values() if ours.is_ours(one.labels)),
             volumes=tuple(
-                SeenVolume(name=name, labels=dict(one.labels))
+                SeenVolume(name=name, labels=one.labels)
                 for name, one in self.engine.volumes.items()
                 if ours.is_ours(one.labels)
             ),
@@ -120,6 +120,16 @@ class FakeRuntime(Runtime):
             return None
         return msgspec.structs.replace(self.engine.usage, limit=found.limits.memory)
 
+    async def storage(self) -> dict[str, int]:
+        """Add up the files in the volumes of each pod."""
+        await self._answer()
+        found: dict[str, int] = {}
+        for volume in self.engine.volumes.values():
+            if self._ours.is_ours(volume.labels) and (pod_id := volume.labels.get("agentpod.pod-id")):
+                size = sum(len(one.content) for one in volume.files.values())
+                found[pod_id] = found.get(pod_id, 0) + size
+        return found
+
     async def exec(
         self,
         container: str,
@@ -174,7 +184,7 @@ class FakeRuntime(Runtime):
             id=container.id,
             name=container.name,
             state=container.state,
-            labels=dict(container.labels),
+            labels=container.labels,
             network=container.network,
             address=container.address if has_address else None,
             image=container.workload.image,

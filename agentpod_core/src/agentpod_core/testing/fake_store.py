@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 
 from agentpod_core.embedding import MemoryStore, Told
+from agentpod_core.embedding.memory import KeptAlert
 from agentpod_core.errors import TemporaryError
-from agentpod_core.ports import RESYNC
+from agentpod_core.ports import RESYNC, Sample
 from agentpod_core.testing.store_stage import WORKLOAD
+from agentpod_core.values.alerts import AlertChange
 from agentpod_core.values.status import Happening, PodStatus, Record
 from agentpod_core.values.workload import Workload
 
@@ -46,6 +48,14 @@ class FakeStore(MemoryStore):
         """Read all events in their order."""
         return list(self.told)
 
+    async def history(self, pod_id: str) -> list[Sample]:
+        """Read what is kept of a pod's samples, the oldest first."""
+        return self.samples(pod_id)
+
+    async def kept_alerts(self) -> list[KeptAlert]:
+        """Read all alerts in the order in which they were raised."""
+        return list(self.alerts)
+
     async def pass_time(self, seconds: float) -> None:
         """Move the lease's clock on."""
         self._passed += seconds
@@ -68,7 +78,7 @@ class FakeStore(MemoryStore):
         """Tell whoever follows that changes may have been missed."""
         super()._tell(RESYNC)
 
-    async def save(
+    async def save(  # noqa: PLR0913 - all that a pass writes at once
         self,
         epoch: int,
         pod_id: str,
@@ -76,9 +86,10 @@ class FakeStore(MemoryStore):
         status: PodStatus,
         record: Record,
         happenings: Sequence[Happening] = (),
+        alerts: Sequence[AlertChange] = (),
     ) -> None:
         """Write what was concluded, and count it."""
-        await super().save(epoch, pod_id, status=status, record=record, happenings=happenings)
+        await super().save(epoch, pod_id, status=status, record=record, happenings=happenings, alerts=alerts)
         self.saved += pod_id in self._pods
 
     def _tell(self, *keys: str) -> None:

@@ -212,6 +212,17 @@ class RouterContract(RouterTraffic):
         observed = await router.observe()
         assert observed in (sorted(first, key=lambda r: r.key), sorted(second, key=lambda r: r.key))
 
+    async def test_a_certificate_says_what_it_is(self, router: Router) -> None:
+        """Each names its hosts, and its end in a time with a zone or what is wrong; asking changes nothing."""
+        await router.apply([route()])
+
+        found = await router.certificates()
+
+        assert [one for one in found if not one.hosts or not all(one.hosts)] == []
+        assert [one for one in found if not one.reason and (one.ends_at is None or not one.ends_at.tzinfo)] == []
+        assert await router.certificates() == found
+        assert await router.observe() == [route()]
+
     async def test_entry_points_are_constant(self, router: Router) -> None:
         """Where the public gets in does not depend on the routes."""
         before = router.entrypoints()

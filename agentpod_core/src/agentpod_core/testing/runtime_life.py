@@ -22,6 +22,7 @@ from agentpod_core.values.actions import (
     UpdateLimits,
 )
 from agentpod_core.values.resources import Resources
+from agentpod_core.values.workload import File
 from agentpod_core.values.world import ContainerState, EngineEvent, Limits
 
 COMMAND_SECONDS = 0.3
@@ -85,7 +86,7 @@ class LifeFacts(ImpureContract):
     async def test_events_name_the_pod(
         self, stage: Stage, runtime: Runtime, kill: Callable[[str], Awaitable[None]]
     ) -> None:
-        """The watch begins with ``resync``, then tells of starts and ends with the pod's id and tenant."""
+        """The watch begins with ``resync``, then tells of starts and ends with the pod's id, tenant and container."""
         await stage.create()
         async with _watching(runtime) as events:
             await stage.start()
@@ -93,17 +94,20 @@ class LifeFacts(ImpureContract):
             await kill(stage.container)
             die = await until(events, lambda event: event.kind == "die")
         for event in (start, die):
-            assert (stage.pod_id, "acme") == (event.pod_id, event.tenant)
+            assert (stage.pod_id, "acme", stage.container) == (event.pod_id, event.tenant, event.name)
             assert event.at is not None
 
     @needs("can_be_unreachable")
     async def test_the_watch_survives_an_outage(self, stage: Stage, runtime: Runtime, outage: Outage) -> None:
-        """After a lost connection the watch says ``resync`` and goes on."""
+        """After a lost connection the watch says ``resync`` and since when it was deaf, and goes on."""
         await stage.create()
         async with _watching(runtime) as events:
             await outage.begin()
             await outage.end()
-            await until(events, lambda event: event.kind == "resync")
+            back = await until(events, lambda event: event.kind == "resync")
+            assert back.at is not None
+            assert back.since is not None
+            assert back.since <= back.at
             await stage.start()
             await until(events, lambda event: event.kind == "start" and event.pod_id == stage.pod_id)
 
@@ -181,6 +185,20 @@ class LifeFacts(ImpureContract):
         assert usage.memory > 0
         assert usage.limit == 64 * 1024 * 1024
         assert usage.cpu >= 0
+
+    async def test_folders_are_absolute(self, stage: Stage) -> None:
+        """What the engine keeps its data in is named so that anybody finds it."""
+        found = await stage.runtime.folders()
+
+        assert [path for path in found if not path.startswith("/")] == []
+
+    async def test_storage_is_measured_by_pod(self, stage: Stage) -> None:
+        """What is written into a pod's volumes is counted for that pod; where it is not known, nothing is said."""
+        await stage.start(files=(File(path="/data/large", parts=("x" * 200_000,)),))
+        found = await stage.runtime.storage()
+        names = [one.name for one in (await stage.runtime.observe()).volumes]
+        assert all(any(pod_id in name for name in names) for pod_id in found)
+        assert 200_000 <= found.get(stage.pod_id, 200_000) < 10_000_000
 
     @needs("restarts_by_itself")
     async def test_the_engine_restarts_by_policy_only(

@@ -31,6 +31,8 @@ from agentpod_core.values.recipes import ImageRecipe
 from agentpod_core.values.workload import File, Quote
 from agentpod_core.values.world import ContainerState, Limits
 
+COMMAND_SECONDS = 0.5
+"""How long a command may take that would take much longer."""
 MISSING_IMAGE = "agentpod-contract/missing:0"
 
 
@@ -241,6 +243,26 @@ class ObjectFacts(ImpureContract):
             with pytest.raises(PermanentError) as caught:
                 await runtime.apply(action, {})
             assert (caught.value.reason, caught.value.params["image"]) == ("ImageNotFound", MISSING_IMAGE)
+
+    async def test_a_command_runs_once_and_leaves_nothing(self, stage: Stage) -> None:
+        """It has the pod's volumes, user and secrets, and is gone afterwards; so is one that was left behind."""
+        await stage.create()
+        for _ in range(2):
+            await stage.runtime.apply(stage.once("sh", "-c", "touch /data/done; exec sleep 0.1"), {})
+            assert await stage.runtime.inspect(stage.once().name) is None
+        await stage.runtime.apply(StartContainer(container=stage.container, reason="test"), {})
+        assert (await stage.run("stat", "-c", "%a %u %g", "/data/done")).endswith(b"1000 1000\n")
+
+    async def test_a_command_that_fails_or_takes_too_long_is_said(self, stage: Stage) -> None:
+        """An exit code is ``CommandFailed``, too much time ``CommandTooSlow``; nothing of either is left."""
+        await stage.create()
+        with pytest.raises(PermanentError) as failed:
+            await stage.runtime.apply(stage.once("sh", "-c", "echo no; exit 3"), {})
+        assert (failed.value.reason, failed.value.params["exit_code"]) == ("CommandFailed", 3)
+        with pytest.raises(PermanentError) as slow:
+            await stage.runtime.apply(stage.once("sleep", "600", timeout=COMMAND_SECONDS), {})
+        assert slow.value.reason == "CommandTooSlow"
+        assert await stage.runtime.inspect(stage.once().name) is None
 
     @needs("builds_images")
     async def test_a_recipe_makes_an_image(self, runtime: Runtime, recipe: ImageRecipe) -> None:

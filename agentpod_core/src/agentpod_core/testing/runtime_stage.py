@@ -14,6 +14,7 @@ from agentpod_core.values.actions import (
     CreateContainer,
     CreateNetwork,
     CreateVolume,
+    RunOnce,
     StartContainer,
     StopContainer,
     WriteFiles,
@@ -117,6 +118,19 @@ class Stage(Struct, frozen=True, kw_only=True):
             network=self.network,
             address=self.address,
             hostname="support-acme",
+            reason="test",
+        )
+
+    def once(self, *command: str, timeout: float = PATIENCE) -> RunOnce:
+        """Give the action that runs a command with what the container has."""
+        like = self.creation()
+        return RunOnce(
+            name=f"{self.container}-once",
+            labels=self.volume_labels(),
+            workload=like.workload,
+            volumes=like.volumes,
+            command=command,
+            timeout=timeout,
             reason="test",
         )
 

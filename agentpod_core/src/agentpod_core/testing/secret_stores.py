@@ -148,6 +148,15 @@ class SecretStoreContract(ImpureContract):
         assert await secret_store.get(tenant, ref) == _VALUE
         assert await secret_store.get(other_tenant, theirs) == "theirs"
 
+    async def test_the_platform_has_secrets_of_its_own(self, secret_store: SecretStore, tenant: str) -> None:
+        """Without a tenant a secret is the platform's, and no tenant's."""
+        ref = await secret_store.put("", "own", _VALUE)
+
+        assert await secret_store.get("", ref) == _VALUE
+        assert [found.key for found in await secret_store.list("")] == ["own"]
+        with pytest.raises(NotFoundError):
+            await secret_store.get(tenant, ref)
+
     async def test_deleting_forgets_all_versions(self, secret_store: SecretStore, tenant: str) -> None:
         """Nothing of a deleted key can be read; other keys stay, and a second time is fine."""
         refs = [await secret_store.put(tenant, "key", value) for value in ("old", "new")]

@@ -6,9 +6,10 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from agentpod_core.embedding.memory import KeptAlert as KeptAlert
 from agentpod_core.embedding.memory import Told as Told
 from agentpod_core.embedding.memory import secret_prefix as secret_prefix
-from agentpod_core.ports import Store
+from agentpod_core.ports import Sample, Store
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.resources import Resources
 from agentpod_core.values.status import Condition, ConditionType, Happening, Phase, PodStatus, Record, Severity
@@ -93,6 +94,14 @@ class StoreStage(Protocol):
 
     async def events(self) -> list[Told]:
         """Read all events in their order."""
+        ...
+
+    async def history(self, pod_id: str) -> list[Sample]:
+        """Read what is kept of a pod's samples, minute by minute, the oldest first."""
+        ...
+
+    async def kept_alerts(self) -> list[KeptAlert]:
+        """Read all alerts in the order in which they were raised."""
         ...
 
     async def pass_time(self, seconds: float) -> None:

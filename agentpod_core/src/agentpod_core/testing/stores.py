@@ -14,15 +14,17 @@ import pytest
 from agentpod_core.errors import ConflictError, NotFoundError, PermanentError, TemporaryError
 from agentpod_core.ports import RouteInput, Store
 from agentpod_core.testing.parts import to_define
+from agentpod_core.testing.store_alerts import ALERT, StoreAlerts
 from agentpod_core.testing.store_changes import StoreChanges
 from agentpod_core.testing.store_leases import StoreLeases
+from agentpod_core.testing.store_samples import StoreSamples
 from agentpod_core.testing.store_stage import HAPPENING, RECORD, STATUS, WORKLOAD, StoreStage, Told, led, secret_prefix
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import Happening, PodStatus, Record
 from agentpod_core.values.workload import SecretRef
 
 
-class StoreContract(StoreLeases, StoreChanges):
+class StoreContract(StoreLeases, StoreChanges, StoreAlerts, StoreSamples):
     """The facts that hold for every store.
 
     Fixtures: ``store`` (nothing in it) and ``stage``, a ``StoreStage``: what operators do to that very
@@ -270,7 +272,7 @@ class StoreContract(StoreLeases, StoreChanges):
         before = await stage.events()
 
         writes: list[Callable[[], Awaitable[None]]] = [
-            lambda: store.save(stale, pod_id, status=STATUS, record=RECORD, happenings=(HAPPENING,)),
+            lambda: store.save(stale, pod_id, status=STATUS, record=RECORD, happenings=(HAPPENING,), alerts=(ALERT,)),
             lambda: store.forget_pod(stale, pod_id, (HAPPENING,)),
             lambda: store.forget_tenant(stale, tenant_id, (HAPPENING,)),
         ]
@@ -283,6 +285,7 @@ class StoreContract(StoreLeases, StoreChanges):
         assert pod is not None
         assert pod.status == PodStatus()
         assert await stage.events() == before
+        assert await stage.kept_alerts() == []
 
     async def test_a_secret_is_read_by_its_reference(self, store: Store, stage: StoreStage) -> None:
         """A reference gives the version it names, in its tenant only."""
@@ -313,6 +316,7 @@ class StoreContract(StoreLeases, StoreChanges):
             lambda: store.tenant(tenant_id),
             lambda: store.save(epoch, pod_id, status=STATUS, record=RECORD),
             lambda: store.report((HAPPENING,)),
+            lambda: store.sampled([]),
             lambda: store.lead("one", 10),
             lambda: store.step_down("one"),
             lambda: store.secret(tenant_id, SecretRef(key="key")),

@@ -115,6 +115,30 @@ class RemoveContainer(Struct, frozen=True, kw_only=True, tag="remove-container")
     reason: str
 
 
+class RunOnce(Struct, frozen=True, kw_only=True, tag="run-once"):
+    """Run a command to its end in a container of its own, and leave nothing of it.
+
+    It has the workload's image, environment, volumes, user and limits, and no network. One that an earlier
+    try left behind goes first; one that takes longer than ``timeout`` seconds is ended.
+    """
+
+    name: str
+    labels: dict[str, str]
+    workload: Workload
+    volumes: dict[str, str]
+    command: tuple[str, ...]
+    timeout: float
+    reason: str
+
+
+class TellHealed(Struct, frozen=True, kw_only=True, tag="tell-healed"):
+    """Let the adapter bring back what the agent leaves off after an unclean end: no change of the engine's."""
+
+    container: str
+    address: str
+    reason: str
+
+
 Action = (
     CreateNetwork
     | RemoveNetwork
@@ -128,4 +152,9 @@ Action = (
     | StopContainer
     | UpdateLimits
     | RemoveContainer
+    | RunOnce
 )
+"""What a runtime applies."""
+
+PlannedAction = Action | TellHealed
+"""What a plan holds."""

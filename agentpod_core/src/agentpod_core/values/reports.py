@@ -68,13 +68,23 @@ class Door(Struct, frozen=True, kw_only=True):
 
 
 class Alert(Struct, frozen=True, kw_only=True):
-    """Something a person should know, exactly once."""
+    """One message about something that a person should know, with its words in that person's language.
+
+    ``id`` names the message and stays the same at every try to deliver it, so that a receiver can drop
+    doubles; ``alert_id`` names what it is about and is the same when it is over (``recovered``).
+    ``title`` is a line that names the pod and what is wrong, ``text`` says it in sentences, ``url`` is the
+    page to look at. ``tenant`` and ``pod`` are empty where it is about the platform.
+    """
 
     id: str
+    alert_id: str
     reason: str
     severity: Severity
     tenant: str
     pod: str
     at: datetime
+    title: str
+    text: str
+    url: str | None = None
     params: dict[str, Any] = {}
     recovered: bool = False

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 
@@ -37,6 +39,18 @@ class Entrypoints(Struct, frozen=True, kw_only=True):
     http: int = 80
     https: int | None = 443
     bind: str = ""
+
+
+class Certificate(Struct, frozen=True, kw_only=True):
+    """A certificate that a router serves, or should: for which names, and until when.
+
+    ``reason`` and ``params`` say what is wrong with it apart from its end, as a reason of the catalogue.
+    """
+
+    hosts: tuple[str, ...]
+    ends_at: datetime | None = None
+    reason: str = ""
+    params: dict[str, Any] = {}
 
 
 class Daemon(Struct, frozen=True, kw_only=True):

@@ -62,7 +62,10 @@ class PodStatus(Struct, frozen=True, kw_only=True):
 
     def condition(self, kind: ConditionType) -> Condition | None:
         """Give the condition of that type; None when nothing was concluded yet."""
-        return next((one for one in self.conditions if one.type is kind), None)
+        for one in self.conditions:
+            if one.type is kind:
+                return one
+        return None
 
 
 class Record(Struct, frozen=True, kw_only=True):
@@ -74,8 +77,15 @@ class Record(Struct, frozen=True, kw_only=True):
     and ``restarts_done`` are what was served of the spec. ``engine_restarts`` is the engine's
     restart count last seen and ``seen_exit`` the end last seen, so that neither counts twice.
     ``ready_since`` is since when the agent answers without a break, ``was_ready`` whether it ever
-    did since its start. ``blocked`` holds the exit code that no restart mends. ``expects_exit``
-    says that the next end is our own doing and no failure.
+    did since its start. ``blocked`` holds the exit code that no restart mends, ``repaired`` says that
+    its repair was tried, ``last_exit`` is the code of the last end, ``cause`` the reason of
+    the last failure. ``expects_exit`` says that the next end is our own doing and no failure,
+    ``expects_start`` that the next start is. ``volumes`` are the engine's names of those that are known
+    to have been made. ``heals`` counts how often the agent was told in vain that it came back from an
+    unclean end, None when there is nothing to tell, ``heal_at`` is when to tell it again. ``seen_oom``
+    is the last kill for want of memory that was reported. ``is_filling`` says that this start was reported
+    for its growing memory. ``alerting`` are the reasons of the alerts that are open for the pod,
+    ``alarmed_at`` is when one of them last had cause; None once somebody saw to the pod.
     """
 
     generation: int = 0
@@ -90,7 +100,18 @@ class Record(Struct, frozen=True, kw_only=True):
     was_ready: bool = False
     seen_exit: datetime | None = None
     blocked: int | None = None
+    last_exit: int | None = None
+    cause: str = ""
     expects_exit: bool = False
+    expects_start: bool = False
+    repaired: bool = False
+    volumes: tuple[str, ...] = ()
+    heals: int | None = None
+    heal_at: datetime | None = None
+    seen_oom: datetime | None = None
+    alerting: tuple[str, ...] = ()
+    alarmed_at: datetime | None = None
+    is_filling: bool = False
 
 
 class Severity(StrEnum):

@@ -121,7 +121,8 @@ class Workload(Struct, frozen=True, kw_only=True):
 
     ``command`` None leaves the image's own. ``stop_timeout`` and ``boot_cost`` are in seconds,
     the latter of processor time that a start burns; ``request`` is the memory in bytes that
-    admission counts. ``permanent_exits`` are exit codes that no restart mends.
+    admission counts. ``permanent_exits`` are exit codes that no restart mends. ``restart_when_full``
+    allows to restart the agent in a quiet moment, before its growing memory reaches the limit.
     """
 
     image: str
@@ -138,6 +139,7 @@ class Workload(Struct, frozen=True, kw_only=True):
     stop_timeout: float = 10.0
     boot_cost: float = 0.0
     permanent_exits: tuple[int, ...] = ()
+    restart_when_full: bool = False
 
     def main_port(self) -> int | None:
         """Give the number of the port to talk to: the routed one, else the first; None without ports."""

@@ -24,12 +24,15 @@ class ContainerState(StrEnum):
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """The limits and the restart policy in force; only a deep observation knows them."""
+    """The limits and the restart policy in force; only a deep observation knows them.
+
+    ``restart`` is whether the engine starts what ends, but for what was stopped; None is any other policy.
+    """
 
     memory: int | None = None
     cpus: int | None = None
     pids: int | None = None
-    restart: bool = True
+    restart: bool | None = True
 
 
 class Container(Struct, frozen=True, kw_only=True):
@@ -103,13 +106,16 @@ class EngineEvent(Struct, frozen=True, kw_only=True):
     """Something happened to one of our objects; only a hint where to look.
 
     ``kind`` is for example ``start die oom destroy update``; ``pod_id`` and ``tenant`` come from
-    the object's labels. ``kind`` ``resync`` means that events may have been lost: look at all.
+    the object's labels, ``name`` is the container's. ``kind`` ``resync`` means that events may have been
+    lost: look at all. After an outage it says ``since`` when.
     """
 
     kind: str
     pod_id: str = ""
     tenant: str = ""
     at: datetime | None = None
+    name: str = ""
+    since: datetime | None = None
 
 
 class Usage(Struct, frozen=True, kw_only=True):

@@ -91,14 +91,14 @@ async def start_container(engine: Engine, instance: str, action: StartContainer)
         await engine.json("POST", f"containers/{raw['Id']}/{verb}")
     except Refused as refused:
         if not _lacks_network(refused):
-            raise _start_error(refused, raw) from None
+            raise await _start_error(engine, refused, raw) from None
     else:
         return
     await _move_to_network(engine, raw)
     try:
         await engine.json("POST", f"containers/{raw['Id']}/{verb}")
     except Refused as refused:
-        raise _start_error(refused, raw) from None
+        raise await _start_error(engine, refused, raw) from None
 
 
 async def stop_container(engine: Engine, instance: str, action: StopContainer) -> None:
@@ -128,13 +128,17 @@ async def update_limits(engine: Engine, instance: str, action: UpdateLimits) -> 
 async def remove_container(engine: Engine, instance: str, action: RemoveContainer) -> None:
     """Remove a container with the nameless volumes of its image; named ones stay."""
     raw = await inspect_raw(engine, instance, action.container)
-    if raw is None:
-        return
+    if raw is not None:
+        await remove(engine, raw["Id"])
+
+
+async def remove(engine: Engine, container: str) -> None:
+    """Remove a container that is known to be ours, by its id."""
     try:
-        await engine.json("DELETE", f"containers/{raw['Id']}", params={"force": True, "v": True})
+        await engine.json("DELETE", f"containers/{container}", params={"force": True, "v": True})
     except Refused as refused:
         if refused.status == HTTPStatus.CONFLICT and refused.mentions("already in progress"):
-            await _until_removed(engine, raw["Id"])
+            await _until_removed(engine, container)
         elif refused.status != HTTPStatus.NOT_FOUND:
             raise refused.as_error() from None
 
@@ -165,19 +169,27 @@ async def _move_to_network(engine: Engine, raw: Mapping[str, Any]) -> None:
         await engine.json("POST", f"networks/{name}/disconnect", body={"Container": container, "Force": True})
         await engine.json("POST", f"networks/{name}/connect", body={"Container": container, "EndpointConfig": endpoint})
     except Refused as refused:
-        raise _start_error(refused, raw) from None
+        raise await _start_error(engine, refused, raw) from None
 
 
 def _lacks_network(refused: Refused) -> bool:
     return refused.status == HTTPStatus.NOT_FOUND and refused.mentions("network")
 
 
-def _start_error(refused: Refused, raw: Mapping[str, Any]) -> AgentPodError:
+async def _start_error(engine: Engine, refused: Refused, raw: Mapping[str, Any]) -> AgentPodError:
     if refused.mentions("Address already in use"):
-        return ConflictError("AddressTaken", address=_address(raw))
+        address = _address(raw)
+        return ConflictError("AddressTaken", address=address, holder=await _holder(engine, raw, address))
     if _lacks_network(refused):
         return TemporaryError("NetworkMissing", name=raw["HostConfig"]["NetworkMode"])
     return refused.as_error()
+
+
+async def _holder(engine: Engine, raw: Mapping[str, Any], address: str) -> str:
+    """Name the container that has an address of the network; the address itself where nobody has it any more."""
+    network = await engine.json("GET", f"networks/{raw['HostConfig']['NetworkMode']}")
+    there = (network.get("Containers") or {}).values()
+    return next((one["Name"] for one in there if one["IPv4Address"].partition("/")[0] == address), address)
 
 
 def _address(raw: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ starve every other call. Nothing here knows what the objects mean.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 import aiodocker
 import aiohttp
+import msgspec
 
 from agentpod_core import ConflictError, PermanentError, TemporaryError
 
@@ -21,13 +23,14 @@ OLDEST_API = (1, 41)
 OLDEST_ENGINE = "20.10"
 TIMEOUT = 120.0
 _CONNECT = 10.0
+_VERSION, _INFO = "version", "info"
 
 
 class Engine:
-    """One Docker Engine. Make it with ``connect``, and ``close`` it.
+    """One Docker Engine. Make it with ``connect`` or ``at``, and ``close`` it.
 
-    ``is_local`` is whether it runs on this host, ``shares_files`` whether its volumes' folders may be
-    written here as the container's user would see them.
+    ``is_local`` is whether it runs on this host. Known once it was met: how many ``processors`` it has, and by
+    ``shares_files`` whether its volumes' folders may be written here as the container's user would see them.
     """
 
     def __init__(self, control: aiodocker.Docker, streams: aiodocker.Docker, *, is_local: bool) -> None:
@@ -36,28 +39,42 @@ class Engine:
         self.is_local = is_local
         self.processors = 1
         self.shares_files = False
+        self._is_met = False
+        self._meeting = asyncio.Lock()
+
+    @classmethod
+    def at(cls, url: str) -> Engine:
+        """Give the engine at that address, without a word to it."""
+        streams = aiodocker.Docker(**_unlimited(url))
+        return cls(aiodocker.Docker(url=url), streams, is_local=url.startswith("unix://"))
 
     @classmethod
     async def connect(cls, url: str) -> Engine:
-        """Connect and check the engine's age.
+        """Give the engine at that address, and meet it; errors as ``meet``."""
+        engine = cls.at(url)
+        try:
+            await engine.meet()
+        except BaseException:
+            await engine.close()
+            raise
+        return engine
+
+    async def meet(self) -> None:
+        """Learn what the engine is and can; once is enough, and any other request does it by itself.
 
         Raises:
             TemporaryError: ``EngineUnreachable``.
             PermanentError: ``EngineTooOld``.
         """
-        control = aiodocker.Docker(url=url)
-        streams = aiodocker.Docker(**_unlimited(url))
-        engine = cls(control, streams, is_local=url.startswith("unix://"))
-        try:
-            version = await engine.json("GET", "version")
-            control.api_version = streams.api_version = f"v{_api_version(version)}"
-            info = await engine.json("GET", "info")
-            engine.processors = info["NCPU"]
-            engine.shares_files = engine.is_local and not maps_users(info)
-        except BaseException:
-            await engine.close()
-            raise
-        return engine
+        async with self._meeting:
+            if self._is_met:
+                return
+            version = await self.json("GET", _VERSION)
+            self._control.api_version = self._streams.api_version = f"v{_api_version(version)}"
+            info = await self.json("GET", _INFO)
+            self.processors = info["NCPU"]
+            self.shares_files = self.is_local and not maps_users(info)
+            self._is_met = True
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -84,7 +101,8 @@ class Engine:
         request = Request(method, path, params, None if body is None else json.dumps(body))
         async with self._answer(self._control, request, seconds) as response:
             text = await response.read()
-        return json.loads(text) if text else None
+        # The list of some hundred containers is half a megabyte, and this three times as quick as the standard library.
+        return msgspec.json.decode(text) if text else None
 
     async def send(self, path: str, *, params: Mapping[str, Any], archive: bytes) -> None:
         """Put an archive."""
@@ -112,6 +130,8 @@ class Engine:
     async def _answer(
         self, client: aiodocker.Docker, request: Request, seconds: float | None = TIMEOUT
     ) -> AsyncIterator[aiohttp.ClientResponse]:
+        if not self._is_met and request.path not in {_VERSION, _INFO}:
+            await self.meet()
         # Not by aiodocker's own query: it can neither look at headers alone nor at an error without a body.
         version = "" if client.api_version == "auto" else f"/{client.api_version}"
         response: aiohttp.ClientResponse | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agentpod_core import CreateContainer, Limits, Resources, SecretRef, secret_value
+from agentpod_core import CreateContainer, Limits, Resources, RunOnce, SecretRef, secret_value
 from agentpod_docker.reading import UNLIMITED_MEMORY
 
 LOG_SIZE, LOG_FILES = "10m", "3"
@@ -58,6 +58,28 @@ def container_body(action: CreateContainer, material: Mapping[SecretRef, str], p
     }
     if workload.command is not None:
         body["Cmd"] = list(workload.command)
+    return body
+
+
+def once_body(action: RunOnce, material: Mapping[SecretRef, str], processors: int) -> dict[str, Any]:
+    """Write the body of a create call for a command that runs once: nobody starts it again, and it reaches nobody.
+
+    Raises:
+        PermanentError: ``SecretMissing``.
+    """
+    like = CreateContainer(
+        name=action.name,
+        labels=action.labels,
+        workload=action.workload,
+        volumes=action.volumes,
+        network="none",
+        address="",
+        hostname="once",
+        reason=action.reason,
+    )
+    body = container_body(like, material, processors) | {"Cmd": list(action.command)}
+    del body["NetworkingConfig"]
+    body["HostConfig"]["RestartPolicy"] = {"Name": "no"}
     return body
 
 

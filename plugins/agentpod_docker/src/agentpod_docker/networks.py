@@ -25,7 +25,8 @@ async def create_network(engine: Engine, instance: str, action: CreateNetwork) -
     """
     if await _is_there(engine, instance, action):
         return
-    if engine.is_local and (holder := route_in_the_way(action.subnet, action.name, _routes())):
+    if engine.is_local and (interface := route_in_the_way(action.subnet, action.name, _routes())):
+        holder = await _holder(engine, action.subnet) or interface
         raise ConflictError("SubnetTaken", subnet=action.subnet, holder=holder)
     body = {
         "Name": action.name,
@@ -42,7 +43,8 @@ async def create_network(engine: Engine, instance: str, action: CreateNetwork) -
         if refused.mentions("overlaps", "already exists") and await _is_there(engine, instance, action):
             return
         if refused.mentions("overlaps"):
-            raise ConflictError("SubnetTaken", subnet=action.subnet) from None
+            holder = await _holder(engine, action.subnet) or action.subnet
+            raise ConflictError("SubnetTaken", subnet=action.subnet, holder=holder) from None
         if refused.mentions("already exists"):
             raise ConflictError("NameTaken", name=action.name) from None
         raise refused.as_error() from None
@@ -96,6 +98,16 @@ async def _is_there(engine: Engine, instance: str, action: CreateNetwork) -> boo
     if named:
         raise ConflictError("NameTaken", name=action.name)
     return False
+
+
+async def _holder(engine: Engine, subnet: str) -> str | None:
+    """Name the network that has a part of a subnet; None where none has it, or has it any more."""
+    wanted = ipaddress.ip_network(subnet)
+    for network in [seen_network(raw) for raw in await engine.json("GET", "networks")]:
+        seen = ipaddress.ip_network(network.subnet) if network.subnet else None
+        if seen and seen.version == wanted.version and seen.overlaps(wanted):
+            return network.name
+    return None
 
 
 async def _named(engine: Engine, name: str) -> list[SeenNetwork]:

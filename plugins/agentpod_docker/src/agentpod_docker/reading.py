@@ -13,6 +13,8 @@ POD = "agentpod.pod-id"
 """Tells containers of pods from those that others of the platform keep on the engine, such as a router."""
 UNLIMITED_MEMORY = 2**62
 """Lifts a memory limit of a live container: the engine takes 0 for "no change"."""
+_POLICIES = {"unless-stopped": True, "no": False, "": False}
+"""Whether the engine starts again what ended; any other policy is somebody else's idea."""
 _STATES = {state.value: state for state in ContainerState}
 _NEVER = "0001-"
 
@@ -76,6 +78,7 @@ def event(raw: Mapping[str, Any]) -> EngineEvent:
         pod_id=facts.get(POD, ""),
         tenant=facts.get("agentpod.tenant", ""),
         at=datetime.fromtimestamp(raw["timeNano"] / 1e9, tz=UTC),
+        name=facts.get("name", ""),
     )
 
 
@@ -105,5 +108,5 @@ def _limits(raw: Mapping[str, Any]) -> Limits:
         memory=memory if 0 < memory < UNLIMITED_MEMORY else None,
         cpus=cpus or None,
         pids=pids if pids > 0 else None,
-        restart=policy not in {"", "no"},
+        restart=_POLICIES.get(policy),
     )

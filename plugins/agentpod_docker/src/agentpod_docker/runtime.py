@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, assert_never
@@ -32,16 +32,18 @@ from agentpod_core import (
     RemoveContainer,
     RemoveNetwork,
     RemoveVolume,
+    RunOnce,
     Runtime,
     SecretRef,
     StartContainer,
     StopContainer,
+    TemporaryError,
     UpdateLimits,
     Usage,
     World,
     WriteFiles,
 )
-from agentpod_docker import build, commands, containers, firewall, images, networks, streams, volumes
+from agentpod_docker import build, commands, containers, firewall, images, networks, once, streams, volumes
 from agentpod_docker.base_images import Patience
 from agentpod_docker.engine import Engine, Refused, filters
 from agentpod_docker.files import write_files
@@ -68,17 +70,18 @@ class DockerRuntime(Runtime):
         self._limits: dict[str, tuple[Limits, Limits]] = {}
 
     async def open(self, context: HostContext) -> None:
-        """Connect.
+        """Connect; an engine that does not answer yet is asked again by whatever needs it.
 
         Raises:
-            TemporaryError: ``EngineUnreachable``.
             PermanentError: ``EngineTooOld``.
         """
         self._instance, self._folder, self._clock = context.instance, context.folder, context.clock
         if isinstance(context.settings, DockerSettings):
             self._settings = context.settings
         with _in_our_words():
-            self._opened = await Engine.connect(self._settings.url)
+            self._opened = Engine.at(self._settings.url)
+            with suppress(TemporaryError):
+                await self._opened.meet()
 
     async def close(self) -> None:
         """Let go of the engine."""
@@ -154,6 +157,17 @@ class DockerRuntime(Runtime):
                 return None
             return await self._meter.measure(self._engine, raw["Id"], inspected_container(raw).limits.memory)  # type: ignore[union-attr]
 
+    async def folders(self) -> tuple[str, ...]:
+        """Name the engine's own folder, where it is on this machine."""
+        with _in_our_words():
+            found = (await self._engine.json("GET", "info")).get("DockerRootDir")
+        return (found,) if found and await asyncio.to_thread(Path(found).is_dir) else ()
+
+    async def storage(self) -> dict[str, int]:
+        """Measure the volumes of every pod."""
+        with _in_our_words():
+            return await volumes.sizes(self._engine, self._instance)
+
     async def exec(
         self,
         container: str,
@@ -199,6 +213,8 @@ class DockerRuntime(Runtime):
 
     async def _change(self, action: Action, material: Mapping[SecretRef, str]) -> None:  # noqa: C901, PLR0912 - one line each
         engine, instance = self._engine, self._instance
+        # What it has decides what may be asked of it.
+        await engine.meet()
         match action:
             case CreateNetwork():
                 await networks.create_network(engine, instance, action)
@@ -228,6 +244,8 @@ class DockerRuntime(Runtime):
                 self._remember(await containers.update_limits(engine, instance, action), action.limits)
             case RemoveContainer():
                 await containers.remove_container(engine, instance, action)
+            case RunOnce():
+                await once.run_once(engine, instance, action, material)
             case _:
                 assert_never(action)
 

@@ -28,17 +28,20 @@ async def watch(engine: Engine, instance: str, clock: Clock) -> AsyncIterator[En
     """
     params = filters(type=["container"], label=[f"{INSTANCE}={instance}", POD], event=_KINDS)
     since: dict[str, str] = {}
+    lost: datetime | None = None
     pause = 0.1
     while True:
         try:
             async with engine.stream("GET", "events", params=params | since) as response:
                 pause = 0.1
-                yield EngineEvent(kind="resync", at=clock.now())
+                yield EngineEvent(kind="resync", at=clock.now(), since=lost)
+                lost = None
                 async for raw in json_lines(response):
                     since = {"since": _just_after(raw["timeNano"])}
                     yield event(raw)
         except (TemporaryError, Refused):
             pause = min(pause * 2, _SLOWEST)
+        lost = lost or clock.now()
         await clock.sleep(pause)
 
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from agentpod_core import ConflictError, CreateVolume, RemoveVolume, TemporaryError
 from agentpod_docker.engine import Engine, Refused
-from agentpod_docker.reading import INSTANCE, seen_volume
+from agentpod_docker.reading import INSTANCE, POD, seen_volume
 
 
 async def create_volume(engine: Engine, action: CreateVolume) -> None:
@@ -19,6 +19,18 @@ async def create_volume(engine: Engine, action: CreateVolume) -> None:
     made = seen_volume(await engine.json("POST", "volumes/create", body=body))
     if made.labels != action.labels:
         raise ConflictError("NameTaken", name=action.name)
+
+
+async def sizes(engine: Engine, instance: str) -> dict[str, int]:
+    """Measure our volumes, in bytes by pod. The engine walks through all files of all volumes for that."""
+    # Engines before 23 know no type and measure images as well, which is quick.
+    measured = await engine.json("GET", "system/df", params={"type": "volume"})
+    found: dict[str, int] = {}
+    for raw in measured["Volumes"] or ():
+        labels, size = raw.get("Labels") or {}, (raw.get("UsageData") or {}).get("Size", -1)
+        if labels.get(INSTANCE) == instance and POD in labels and size >= 0:
+            found[labels[POD]] = found.get(labels[POD], 0) + size
+    return found
 
 
 async def remove_volume(engine: Engine, instance: str, action: RemoveVolume) -> None:

@@ -62,6 +62,7 @@ class EchoAdapter(core.AgentAdapter[EchoConfig]):
             stop_timeout=2.0,
             boot_cost=config.boot.burn,
             permanent_exits=(REFUSED,),
+            restart_when_full=True,
         )
 
     def recognise(self, image: str, command: tuple[str, ...], env: dict[str, str]) -> bool:

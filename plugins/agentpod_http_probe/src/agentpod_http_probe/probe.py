@@ -49,11 +49,13 @@ class HttpProbe(HealthProbe):
 def _fault(wanted: HttpSettings, reply: Reply) -> Verdict | None:
     if reply.status != wanted.expect_status:
         return "NotReady", {"path": wanted.path, "status": reply.status}
+    if reply.cut:
+        return "AnswerTooLarge", {"path": wanted.path, "limit": len(reply.body)}
     if wanted.json is None:
         return None
     try:
         answer = msgspec.json.decode(reply.body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return "WrongAnswer", {"what": f"{wanted.path}: no JSON"}
     place = _difference(wanted.json, answer, "$")
     return None if place is None else ("WrongAnswer", {"what": f"{wanted.path}: {place}"})

@@ -1,0 +1,80 @@
+"""Decides what an agent's answers say of it: since when it is well, and that it has been silent for too long."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from agentpod_core.desired import Desired
+from agentpod_core.observed import Observed, Probed
+from agentpod_core.plan.timings import Timings
+from agentpod_core.values.status import Happening, Record, Severity
+from agentpod_core.values.world import Container, ContainerState
+
+HARD_END = 5.0
+"""So many times its start deadline even an agent may take that burns processor time all the while."""
+
+
+def own_container(desired: Desired, observed: Observed) -> Container | None:
+    """Give the pod's container: the one with its name, whatever else carries its label."""
+    for one in observed.containers:
+        if one.name == desired.container:
+            return one
+    return None
+
+
+def current_probe(container: Container | None, observed: Observed) -> Probed | None:
+    """Give the probe's word, if it speaks of this very start of the container."""
+    probed = observed.probed
+    if container is None or probed is None or container.state is not ContainerState.RUNNING:
+        return None
+    return probed if probed.started_at == container.started_at else None
+
+
+def is_late(desired: Desired, probed: Probed) -> bool:
+    """Say whether a start takes longer than it may."""
+    return desired.workload.probe is not None and probed.waited >= desired.workload.probe.start_deadline
+
+
+def readiness(  # noqa: PLR0913 - everything that decides whether an agent is well
+    desired: Desired, container: Container, observed: Observed, record: Record, now: datetime, timings: Timings
+) -> tuple[Record, tuple[Happening, ...]]:
+    """Follow readiness: since when it answers, or that it has been silent for too long."""
+    probe = desired.workload.probe
+    if container.state is not ContainerState.RUNNING or container.started_at is None:
+        return record, ()
+    probed = current_probe(container, observed)
+    if probe is None or (probed is not None and (probed.lack or probed.result.ready)):
+        if not record.was_ready or record.ready_since is None:
+            record = msgspec.structs.replace(record, was_ready=True, ready_since=record.ready_since or now)
+        return _forgive(record, now, timings), ()
+    # Nothing is held against an agent that nobody asked, however long ago it started.
+    if probed is None:
+        return record, ()
+    if record.was_ready:
+        if probed.failures >= probe.failures and record.ready_since is not None:
+            record = msgspec.structs.replace(record, ready_since=None)
+        if probed.silences < probe.failures:
+            return record, ()
+        return record, (_silence("NotAnswering", failures=probed.silences),)
+    if is_late(desired, probed) and not _makes_headway(observed, probed, probe.start_deadline):
+        return record, (_silence("StartTooSlow", seconds=probe.start_deadline),)
+    return record, ()
+
+
+def _makes_headway(observed: Observed, probed: Probed, deadline: float) -> bool:
+    """Say whether a start that is late may go on: it still burns processor time, and there is an end to it."""
+    return observed.trend is not None and observed.trend.is_busy and probed.waited < deadline * HARD_END
+
+
+def _forgive(record: Record, now: datetime, timings: Timings) -> Record:
+    since = record.ready_since
+    has_past = record.failures or record.repaired
+    if since is None or not has_past or now < since + timedelta(seconds=timings.good_spell):
+        return record
+    return msgspec.structs.replace(record, failures=(), not_before=None, repaired=False)
+
+
+def _silence(reason: str, **params: float) -> Happening:
+    return Happening(kind="health", reason=reason, severity=Severity.WARNING, params=params)
