@@ -127,6 +127,12 @@ def make_condition():
 
 
 @pytest.fixture
+def make_health():
+    """Give an agent's health as the server shows it."""
+    return testing.a_health
+
+
+@pytest.fixture
 def make_operation():
     """Give an operation as the server shows it."""
     return testing.an_operation

@@ -198,25 +198,68 @@ def test_config_edit_of_nothing_changes_nothing(agentpod, configured, tmp_path):
     assert agentpod("pod", "config", "edit", "acme/support").code == 2
 
 
-HEALTH = {
-    "phase": "running",
-    "alive": True,
-    "ready": True,
-    "reason": "AgentAnswers",
-    "message": "It answers.",
-    "seconds": 0.02,
-    "checked_at": "2026-03-01T11:59:50Z",
-}
-
-
-@pytest.mark.parametrize(("ready", "code"), [(True, 0), (False, 1), (None, 1)])
-def test_health_tells_by_its_exit_code(agentpod, server, ready, code):
-    """A monitor needs no parsing."""
-    server.on("GET", f"{POD}/health", HEALTH | {"ready": ready})
+@pytest.mark.parametrize(("well", "code"), [(True, 0), (False, 1), (None, 0)])
+def test_health_tells_by_its_exit_code(agentpod, server, make_health, well, code):
+    """A monitor needs no parsing; a pod that is not to run is no trouble."""
+    server.on("GET", f"{POD}/health", make_health(well=well))
     ended = agentpod("health", "acme/support")
     assert ended.code == code
     assert ended.out.startswith("It answers.\n\nPhase ")
-    assert json.loads(agentpod("health", "acme/support", "-o", "json").out)["ready"] is ready
+    assert json.loads(agentpod("health", "acme/support", "-o", "json").out)["well"] is well
+
+
+def test_health_of_all_puts_trouble_first(agentpod, server, make_health):
+    """Without a pod the server and all agents are told, those in trouble on top, and the exit code is theirs."""
+    server.on("GET", "//readyz", {"ready": True, "checks": {"database": "ok"}})
+    fine, stopped = make_health(pod="fine"), make_health(pod="stopped", well=None, ready=None)
+    server.items("/health", fine, stopped)
+    server.items("/health", fine, stopped, make_health(pod="ill", well=False, ready=False, message="It is silent."))
+    well, ill = agentpod("health"), agentpod("health", "-o", "name")
+    assert (well.code, ill.code, ill.out) == (0, 1, "acme/ill\nacme/fine\nacme/stopped\n")
+    told = json.loads(agentpod("health", "-o", "json").out)
+    assert (told["server"]["ready"], [one["pod"] for one in told["pods"]]) == (True, ["ill", "fine", "stopped"])
+
+
+def test_a_server_that_does_not_lead_says_so(agentpod, server, make_health):
+    """What only the leader knows is left out, and why is said."""
+    unknown = ("seconds", "checked_at", "next_at", "failures", "silences", "waited", "memory")
+    server.on("GET", f"{POD}/health", make_health(asked_here=False) | dict.fromkeys(unknown))
+    said = agentpod("health", "acme/support").out
+    assert "This server does not lead" in said
+    assert "Answered" not in said
+
+
+def test_growing_memory_is_told_with_its_end(agentpod, server, make_health):
+    """Rate and time left are in the words of a person."""
+    growing = {"used": 900 * 2**20, "limit": 2**30, "growth": 2**20 // 10, "full_in": 1240.0}
+    server.on("GET", f"{POD}/health", make_health(memory=growing))
+    assert "Memory grows        6MiB a minute, full in 20 min 40 s" in agentpod("health", "acme/support").out
+
+
+def test_stats_look_back_and_show_gaps(agentpod, server):
+    """The span goes to the server as it was given; a time in which nothing was measured is a line of dashes."""
+
+    def point(minute):
+        used = {"cpu": 100, "cpu_max": 900, "memory": 2**20, "memory_max": 2**21, "memory_limit": None}
+        return used | {"at": f"2026-03-01T11:{minute}:00Z", "storage": 2**30, "restarts": 0}
+
+    history = [point(10), point(11), point(15)]
+    server.on("GET", f"{POD}/stats", {"running": False, "step": 60, "history": history})
+    lines = agentpod("pod", "stats", "acme/support", "--since", "1h").out.splitlines()
+    assert [line.split()[2:] for line in lines[1:]] == [
+        ["0.1", "0.9", "1MiB", "2MiB", "-", "1GiB", "0"],
+        ["0.1", "0.9", "1MiB", "2MiB", "-", "1GiB", "0"],
+        ["-"] * 7,
+        ["0.1", "0.9", "1MiB", "2MiB", "-", "1GiB", "0"],
+    ]
+    assert server.asked("GET", f"{POD}/stats")[-1].query["since"] == "1h"
+
+
+def test_stats_of_a_time_without_any_say_so(agentpod, server):
+    """Where nothing was measured, no table is shown."""
+    server.on("GET", f"{POD}/stats", {"running": True, "step": 60, "history": []})
+    ended = agentpod("pod", "stats", "acme/support", "--since", "1h")
+    assert (ended.out, "Nothing was measured of pod acme/support" in ended.err) == ("", True)
 
 
 @pytest.mark.parametrize(("is_ready", "status", "code"), [(True, 200, 0), (False, 503, 1)])
@@ -224,6 +267,7 @@ def test_the_servers_own_health_is_told_part_by_part(agentpod, server, is_ready,
     """Also a server that answers 503 says which part is wrong."""
     checks = {"database": "ok", "runtime": "ok" if is_ready else "EngineUnreachable"}
     server.on("GET", "//readyz", {"ready": is_ready, "checks": checks}, status=status)
+    server.items("/health")
     ended = agentpod("health")
     assert ended.code == code
     assert "database" in ended.out
@@ -256,12 +300,42 @@ def test_a_dry_run_prints_the_plan_with_reasons(agentpod, server, golden):
     assert agentpod("reconcile", "--dry-run", "-o", "name").out == "pod:1\ntenant:2\n"
 
 
-def test_reconcile_asks_for_one_pod(agentpod, server):
-    """A reference names tenant and pod."""
-    server.on("POST", "/reconcile", {"dry_run": False, "passes": 1, "items": []})
+def test_reconcile_waits_until_the_leader_has_looked(agentpod, server, make_operation):
+    """Without --dry-run a pass is asked for, and followed to its end."""
+    asked = {"dry_run": False, "passes": 1, "items": [], "operation": make_operation("pending")}
+    server.on("POST", "/reconcile", asked, status=202)
+    server.on("GET", "/operations/op-1", make_operation("running"))
+    server.on("GET", "/operations/op-1", make_operation("succeeded"))
     ended = agentpod("reconcile", "acme/support")
-    assert server.requests[0].body == {"tenant": "acme", "pod": "support", "dry_run": False}
-    assert ended.out == "Passes asked for: 1.\n"
+    assert (ended.code, ended.out) == (0, "Looked at: 1.\n")
+    assert server.asked("POST", "/reconcile")[0].body == {"dry_run": False, "tenant": "acme", "pod": "support"}
+    assert len(server.asked("GET", "/operations/op-1")) == 2
+
+
+def test_reconcile_that_failed_says_why(agentpod, server, make_operation):
+    """A pass that the engine cut short is an error, told with what to do."""
+    error = {
+        "reason": "EngineUnreachable",
+        "message": "The engine does not answer.",
+        "repair": "Start it.",
+        "params": {},
+    }
+    asked = {"dry_run": False, "passes": 1, "items": [], "operation": make_operation("pending")}
+    server.on("POST", "/reconcile", asked, status=202)
+    server.on("GET", "/operations/op-1", make_operation("failed", error=error))
+    ended = agentpod("reconcile")
+    assert ended.code == 1
+    assert "The engine does not answer." in ended.err
+    assert "Start it." in ended.err
+
+
+def test_reconcile_need_not_wait(agentpod, server, make_operation):
+    """With --no-wait the passes are asked for and nothing more is asked."""
+    asked = {"dry_run": False, "passes": 7, "items": [], "operation": make_operation("pending")}
+    server.on("POST", "/reconcile", asked, status=202)
+    ended = agentpod("reconcile", "--no-wait")
+    assert (ended.code, ended.out) == (0, "Passes asked for: 7.\n")
+    assert server.asked("GET", "/operations/op-1") == []
 
 
 def operation(status, *, percent=None, line="Pulling", error=None):

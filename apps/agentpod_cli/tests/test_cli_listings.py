@@ -29,20 +29,34 @@ FACTORY = "customer-service-zhongguo-2026"
 
 
 @pytest.fixture
-def world(server, make_tenant, make_pod, make_condition):
+def world(server, make_tenant, make_pod, make_condition, make_health):
     """A server as one finds it: long names, wide characters, gaps, and a pod in trouble of each kind."""
-    _tenants(server, make_tenant)
+    availability = _tenants(server, make_tenant)
     pods = _pods(make_pod, make_condition)
     server.items("/pods", *pods)
     for pod in pods:
-        server.on("GET", f"/tenants/{pod['tenant']}/pods/{pod['name']}", pod)
+        path = f"/tenants/{pod['tenant']}/pods/{pod['name']}"
+        server.on("GET", path, pod)
+        server.on("GET", f"{path}/status", pod["status"] | {"availability": availability})
     usage = {"cpu": 125, "memory": 300 * 2**20, "memory_limit": 2**31, "pids": 7, "rx": 2048, "tx": 99}
-    server.on("GET", "/tenants/acme/pods/support/stats", {"running": True} | usage)
+    point = {"cpu": 125, "cpu_max": 990, "memory": 300 * 2**20, "memory_max": 2**30, "memory_limit": 2**31}
+    history = [
+        point | {"at": f"2026-03-01T{at}:00Z", "storage": size, "restarts": starts}
+        for at, size, starts in (("11:00", None, 0), ("11:10", 2**32, 0), ("11:40", 2**32, 2))
+    ]
+    usage |= {"storage": 2**32}
+    seen = {"running": True} | usage | {"step": 600, "history": history}
+    server.on("GET", "/tenants/acme/pods/support/stats", seen)
     server.on("GET", f"/tenants/{FACTORY}/pods/main/stats", {"running": True} | dict.fromkeys(usage))
-    health = {"phase": "running", "alive": True, "ready": True, "reason": "AgentAnswers", "message": "It answers."}
-    server.on(
-        "GET", "/tenants/acme/pods/support/health", health | {"seconds": 0.02, "checked_at": "2026-03-01T11:59:50Z"}
+    server.on("GET", "/tenants/acme/pods/support/health", make_health())
+    slow = {"seconds": 4.9, "failures": 1, "silences": 1, "message": "智能体没有响应。"}
+    server.items(
+        "/health",
+        make_health(),
+        make_health(tenant=FACTORY, pod="main", **slow),
+        make_health(pod="idle", phase="stopped", well=None, ready=None, seconds=None, memory=None),
     )
+    _alerts(server)
     server.on("GET", "//readyz", {"ready": True, "checks": {"store": "ok", "runtime": "ok"}})
     return server
 
@@ -101,7 +115,15 @@ def platform(world, make_event, make_operation):
     world.items("/tokens", token, token | second | used)
     plan = {"key": "pod:1", "tenant": "acme", "pod": "support", "status": None, "wake_at": None}
     change = {"action": "start-container", "target": "c1", "reason": "Exited", "message": "It exited."}
-    world.on("POST", "/reconcile", {"dry_run": True, "passes": 1, "items": [plan | {"actions": [change]}]})
+    waits = {
+        "key": "pod:2",
+        "pod": "model",
+        "actions": [],
+        "waiting": "它稍后再试。",
+        "wake_at": "2026-03-01T12:02:00Z",
+    }
+    plans = [plan | {"actions": [change]}, plan | waits, plan | {"key": "pod:3", "pod": "idle", "actions": []}]
+    world.on("POST", "/reconcile", {"dry_run": True, "passes": 3, "items": plans})
     return world
 
 
@@ -120,12 +142,65 @@ def _tenants(server, make_tenant):
         "total": 2,
         "ready": 1,
         "phases": {"running": 1, "stopped": 1},
+        "open_alerts": 2,
         "pods": [
-            summary | {"name": "support", "phase": "running", "ready": True},
-            summary | {"name": "model", "phase": "stopped", "ready": False, "message": "它已被停止。"},
+            summary | {"name": "support", "phase": "running", "ready": True, "availability": 99.927},
+            summary
+            | {"name": "model", "phase": "stopped", "ready": False, "message": "它已被停止。", "availability": None},
         ],
     }
+    spans = [
+        {"begin": "2026-02-27T00:00:00Z", "end": "2026-02-28T00:00:00Z", "ready_seconds": 86400.0},
+        {"begin": "2026-02-28T00:00:00Z", "end": "2026-03-01T00:00:00Z", "ready_seconds": 82800.0},
+        {"begin": "2026-03-01T00:00:00Z", "end": "2026-03-01T12:00:00Z", "ready_seconds": 0.0},
+    ]
+    numbers = [(86400.0, 0.0, 100.0), (86400.0, 3540.0, 99.927), (0.0, 0.0, None)]
+    spans = [
+        span | {"wanted_seconds": wanted, "unknown_seconds": unknown, "percent": percent}
+        for span, (wanted, unknown, percent) in zip(spans, numbers, strict=True)
+    ]
+    status["availability"] = {"today": spans[2], "this_month": spans[1], "last_month": spans[0]}
     server.on("GET", "/tenants/acme/status", status)
+    server.items("/tenants/acme/availability", *spans)
+    server.items("/tenants/acme/pods/support/availability", *spans)
+    return status["availability"]
+
+
+def _alerts(server):
+    """Two pods in trouble, and who is told."""
+    trouble = {"reason": "TargetUnreachable", "message": "It cannot be reached.", "repair": None}
+    told = {"notifier": "ops", "kind": "raised", "state": "delivered", "attempts": 1, "error": None}
+    told |= {"done_at": "2026-03-01T11:50:01Z"}
+    failed = told | {"notifier": "mail", "state": "failed", "error": trouble}
+    loops = {
+        "id": "0192f3a4-5b6c-7d8e-9f00-112233445566",
+        "tenant": "acme",
+        "pod": "support",
+        "reason": "CrashLoop",
+        "severity": "error",
+        "title": "Crash loop",
+        "message": "The agent failed 4 times in a row.",
+        "params": {},
+        "raised_at": "2026-03-01T11:50:00Z",
+        "cleared_at": None,
+        "silenced": False,
+        "deliveries": [told, failed, told | {"kind": "recovered"}],
+    }
+    engine = loops | {"id": "a-2", "tenant": None, "pod": None, "title": "容器引擎无法访问", "silenced": True}
+    over = loops | {"id": "a-3", "pod": "model", "severity": "warning", "cleared_at": "2026-03-01T11:59:00Z"}
+    over |= {"deliveries": [told | {"state": "pending"}]}
+    server.items("/alerts", loops, engine | {"deliveries": []}, over)
+    silence = {"id": "s-1", "tenant": "acme", "pod": "support", "reason": None, "comment": "new model"}
+    silence |= {"ends_at": "2026-03-01T14:00:00Z", "created_at": "2026-03-01T12:00:00Z", "created_by": "admin"}
+    server.items("/alerts/silences", silence, silence | {"id": "s-2", "tenant": None, "pod": None, "reason": "Hung"})
+    notifier = {"name": "ops", "tenant": None, "kind": "webhook", "config": {"url": "https://ops.example.com"}}
+    notifier |= {"min_severity": "warning", "reasons": [], "trouble": None, "delivered_at": "2026-03-01T11:50:00Z"}
+    notifier |= {"created_at": "2026-02-01T12:00:00Z", "created_by": "admin"}
+    broken = {"name": "mail", "tenant": "acme", "kind": "apprise", "reasons": ["CrashLoop", "Blocked"]}
+    server.items("/notifiers", notifier, notifier | broken | {"trouble": trouble, "delivered_at": None})
+    schema = {"type": "object", "properties": {"url": {"type": "string"}, "key": {"type": "string"}}}
+    kind = {"name": "webhook", "title": "Signed webhook", "plugin": "agentpod", "schema": schema}
+    server.items("/notifier-kinds", kind)
 
 
 def _pods(make_pod, make_condition):
@@ -154,12 +229,15 @@ LISTINGS = {
     "tenant-list": ("tenant", "list"),
     "tenant-get": ("tenant", "get", "acme"),
     "tenant-status": ("tenant", "status", "acme"),
+    "tenant-status-by-day": ("tenant", "status", "acme", "--by", "day"),
+    "pod-status-by-day": ("pod", "status", "acme/support", "--by", "day"),
     "pod-list": ("pod", "list"),
     "pod-get": ("pod", "get", "acme/support"),
     "pod-get-blocked": ("pod", "get", "zeta/blocked"),
     "pod-status": ("pod", "status", "acme/support"),
     "pod-status-blocked": ("pod", "status", "zeta/blocked"),
     "pod-stats": ("pod", "stats", "acme/support"),
+    "pod-stats-since": ("pod", "stats", "acme/support", "--since", "24h"),
     "pod-events": ("pod", "events", "acme/support"),
     "adapter-list": ("adapter", "list"),
     "adapter-get": ("adapter", "get", "echo"),
@@ -168,14 +246,18 @@ LISTINGS = {
     "operation-list": ("operation", "list"),
     "operation-get": ("operation", "get", "op-1"),
     "token-list": ("token", "list"),
+    "alert-list": ("alert", "list"),
+    "alert-silences": ("alert", "silence", "--list"),
+    "notifier-list": ("notifier", "list"),
+    "notifier-kinds": ("notifier", "list", "--kinds"),
     "health": ("health",),
     "health-pod": ("health", "acme/support"),
     "reconcile": ("reconcile", "--dry-run"),
     "events": ("events",),
 }
-MAKING = {"create", "tenant create", "tenant update", "pod create", "image build", "token create"}
+MAKING = {"create", "tenant create", "tenant update", "pod create", "image build", "token create", "notifier add"}
 """Verbs that take ``-o`` and change something; their own tests look at their answers."""
-EMPTY = ("tenant", "pod", "adapter", "plugin", "image", "operation", "token")
+EMPTY = ("tenant", "pod", "adapter", "plugin", "image", "operation", "token", "alert", "notifier")
 
 
 def test_no_verb_with_formats_is_left_out():
@@ -309,7 +391,9 @@ def test_the_verdict_is_the_first_line_of_pod_status(agentpod, world):
 
 def test_pod_status_tells_what_was_not_seen_yet(agentpod, server, make_pod):
     """A status that is older than the spec says so."""
-    server.on("GET", "/tenants/acme/pods/support", make_pod(spec={"generation": 5}))
+    pod = make_pod(spec={"generation": 5})
+    server.on("GET", "/tenants/acme/pods/support", pod)
+    server.on("GET", "/tenants/acme/pods/support/status", pod["status"])
     assert "5 (seen: 2)" in agentpod("pod", "status", "acme/support").out
 
 

@@ -49,7 +49,7 @@ def test_every_text_that_the_code_asks_for_exists_and_every_text_is_asked_for():
     keys = set(flat(ENGLISH))
     asked = set(
         re.findall(
-            r'["\']((?:usage|value|fact|plan|step|tenant|token|operation|pod|config|adapter|plugin|image|event|done|login|ask|note|error)\.[a-z_]+)["\']',
+            r'["\']((?:usage|value|fact|availability|health|plan|step|tenant|token|operation|pod|config|adapter|alert|notifier|plugin|image|event|done|login|ask|note|error)\.[a-z_]+)["\']',
             code,
         )
     )

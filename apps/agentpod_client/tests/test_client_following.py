@@ -40,6 +40,15 @@ def test_events_go_on_where_they_were_cut(client, server, clock):
     assert len(clock.slept) == 2
 
 
+def test_events_that_are_kept_no_longer_are_not_missed_in_silence(client, server):
+    """Who asks for some that are gone is told, and gets what is left."""
+    server.on("GET", "/events", chunks=["event: missed\ndata: {}\n\n", frame(an_event(90))], media=SSE)
+    missed = []
+    stream = client.follow_events(after=4, missed=lambda: missed.append(1))
+    assert [event["seq"] for event in taken(stream, 1)] == [90]
+    assert missed == [1]
+
+
 def test_a_server_that_goes_away_is_waited_for_and_told_once(client, server, clock):
     """A restart of the server is a short note, not an end."""
     server.on("GET", "/events", chunks=[frame(an_event(1))], media=SSE)

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agentpod_core import CreateContainer, CreateNetwork, CreateVolume, StartContainer
-from agentpod_core.observed import Probed
+from agentpod_core import CreateContainer, CreateNetwork, CreateVolume, StartContainer, TemporaryError
+from agentpod_core.observed import Probed, Trend
+from agentpod_core.ports import Sample
 from agentpod_core.values.names import container_name, network_name, owner_labels, volume_name
 from agentpod_core.values.reports import ProbeResult
+from agentpod_server.records import Scope
+from agentpod_server.store import history
 from agentpod_server.testing import IMAGE, INSTANCE, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -55,9 +58,11 @@ def container(rig, pod_id):
 
 
 async def test_the_status_is_the_one_of_the_pod(api, rig):
-    """The status alone is what the pod's answer holds."""
+    """The status alone is what the pod's answer holds, and how available the pod was."""
     pod = (await rig.pod(api)).json()
-    assert (await api.get(f"{MAIN}/status")).json() == pod["status"]
+    status = (await api.get(f"{MAIN}/status")).json()
+    assert status | {"availability": None} == pod["status"]
+    assert set(status["availability"]) == {"today", "this_month", "last_month"}
 
 
 async def test_the_plan_says_what_would_be_done_and_why(api, rig):
@@ -69,23 +74,64 @@ async def test_the_plan_says_what_would_be_done_and_why(api, rig):
         {
             "action": "start-container",
             "target": container_name(INSTANCE, pod["id"]),
-            "reason": "it does not run",
-            "message": "it does not run",
+            "reason": "NotRunning",
+            "message": "The agent does not run.",
         }
     ]
     assert rig.engine.fake.engine.applied == []
 
 
-async def test_reconcile_asks_for_passes_over_pods_and_tenants(api, rig):
-    """Without dry_run the keys are nudged: of one pod, or everything."""
+async def looked(api, **body) -> dict:
+    """Ask for passes and wait until they were had; gives the operation."""
+    answer = await api.post("/api/v1/reconcile", json=body)
+    assert answer.status_code == 202
+    found: dict = {}
+
+    async def is_over() -> bool:
+        nonlocal found
+        found = (await api.get(answer.headers["location"])).json()
+        return found["status"] in {"succeeded", "failed"}
+
+    await eventually(is_over)
+    return found
+
+
+async def test_reconcile_ends_when_the_leader_has_looked(api, rig):
+    """Without dry_run the answer is an operation, which the leader ends once every pass has."""
     pod_id = (await rig.pod(api)).json()["id"]
     await rig.pod(api, tenant="beta")
-    one = (await api.post("/api/v1/reconcile", json={"tenant": "acme", "pod": "main"})).json()
-    assert one == {"dry_run": False, "passes": 1, "items": []}
-    assert rig.engine.nudged[1] == f"pod:{pod_id}"
-    assert rig.engine.nudged[0].startswith("tenant:")
-    assert (await api.post("/api/v1/reconcile", json={})).json()["passes"] == 2
-    assert rig.engine.nudged[2:] == ["resync"]
+    one = await looked(api, tenant="acme", pod="main")
+    assert (one["status"], one["kind"], one["target"]) == ("succeeded", "reconcile", "acme/main")
+    assert rig.engine.looked[1:] == [f"pod:{pod_id}", "routes"]
+    assert rig.engine.looked[0].startswith("tenant:")
+    rig.engine.looked.clear()
+    everything = await looked(api)
+    assert (everything["target"], everything["progress"]["line"]) == ("all", "2/2")
+    assert sum(key.startswith("pod:") for key in rig.engine.looked) == 2
+
+
+async def test_a_look_that_fails_says_why(api, rig):
+    """A pass that the engine cut short is the operation's error; the others are had all the same."""
+    pod_id = (await rig.pod(api)).json()["id"]
+    await rig.pod(api, tenant="beta")
+    rig.engine.troubles[f"pod:{pod_id}"] = TemporaryError("EngineUnreachable")
+    ended = await looked(api)
+    assert (ended["status"], ended["error"]["reason"]) == ("failed", "EngineUnreachable")
+    assert sum(key.startswith("pod:") for key in rig.engine.looked) == 2
+
+
+async def test_a_look_waits_for_nobodys_image(api, rig, monkeypatch):
+    """While an image is being built, which takes minutes, a look is had at once."""
+    building = asyncio.Event()
+
+    async def slow(*_):
+        await building.wait()
+
+    monkeypatch.setattr(rig.engine.fake, "build", slow)
+    await rig.pod(api)
+    await api.post("/api/v1/images", json={"adapter": "talker"})
+    assert (await looked(api))["status"] == "succeeded"
+    building.set()
 
 
 async def test_a_dry_run_gives_the_plans_and_asks_for_nothing(api, rig):
@@ -93,7 +139,7 @@ async def test_a_dry_run_gives_the_plans_and_asks_for_nothing(api, rig):
     await rig.pod(api)
     body = (await api.post("/api/v1/reconcile", json={"dry_run": True})).json()
     assert (body["dry_run"], body["passes"], body["items"][0]["pod"]) == (True, 1, "main")
-    assert rig.engine.nudged == []
+    assert (rig.engine.looked, body["operation"]) == ([], None)
 
 
 async def test_reconcile_of_nothing_is_not_found(api):
@@ -114,6 +160,102 @@ async def test_health_is_the_probes_last_word(api, rig):
     health = (await api.get(f"{MAIN}/health")).json()
     assert (health["alive"], health["ready"], health["reason"], health["seconds"]) == (True, False, "NotReady", 0.25)
     assert health["checked_at"] == "2030-01-01T00:00:00Z"
+
+
+async def test_health_tells_all_that_the_engine_goes_by(api, rig):
+    """Since when, how often in a row, when next, by which thresholds, and where its memory is heading."""
+    pod_id = (await rig.pod(api)).json()["id"]
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    rig.engine.answers[pod_id] = Probed(
+        result=ProbeResult(alive=False, ready=False, reason="Timeout", seconds=5.0),
+        failures=4,
+        silences=2,
+        waited=33.0,
+        at=at,
+        since=at - timedelta(seconds=30),
+        next_at=at + timedelta(seconds=10),
+        started_at=None,
+    )
+    rig.engine.trends[pod_id] = Trend(memory=800, limit=1000, growth=2.0, full_in=100.0, is_quiet=True, is_busy=False)
+    health = (await api.get(f"{MAIN}/health")).json()
+    assert {name: health[name] for name in ("failures", "silences", "waited", "since", "next_at")} == {
+        "failures": 4,
+        "silences": 2,
+        "waited": 33.0,
+        "since": "2029-12-31T23:59:30Z",
+        "next_at": "2030-01-01T00:00:10Z",
+    }
+    assert health["probe"] == {
+        "name": "always",
+        "interval": 10.0,
+        "timeout": 5.0,
+        "failures": 3,
+        "start_interval": 0.5,
+        "start_deadline": 60.0,
+    }
+    assert health["memory"] == {"used": 800, "limit": 1000, "growth": 2, "full_in": 100.0}
+    assert (health["tenant"], health["pod"], health["well"], health["asked_here"]) == ("acme", "main", False, True)
+
+
+async def test_a_server_that_does_not_lead_says_so(api, rig):
+    """Where another process asks the agents, what only that one knows is null, and that it is so is said."""
+    await rig.pod(api)
+    rig.engine.leads = None
+    health = (await api.get(f"{MAIN}/health")).json()
+    unknown = ("seconds", "checked_at", "next_at", "failures", "silences", "waited", "memory")
+    assert ([health[name] for name in unknown], health["asked_here"]) == ([None] * 7, False)
+    assert health["probe"]["interval"] == 10.0
+
+
+async def test_the_health_of_all_pods_is_listed(api, rig):
+    """All pods, or those of a tenant; one that is to stand still is neither well nor ill."""
+    await rig.pod(api)
+    await rig.pod(api, tenant="globex", name="other")
+    await api.post("/api/v1/tenants/globex/pods/other/stop")
+    found = (await api.get("/api/v1/health")).json()["items"]
+    assert [(one["tenant"], one["pod"], one["well"]) for one in found] == [
+        ("acme", "main", False),
+        ("globex", "other", None),
+    ]
+    of_one = (await api.get("/api/v1/health", params={"tenant": "globex"})).json()
+    assert ([one["pod"] for one in of_one["items"]], of_one["next"]) == (["other"], None)
+    assert (await api.get("/api/v1/health", params={"tenant": "nobody"})).status_code == 404
+
+
+@pytest.mark.parametrize(("since", "step"), [("1h", 60), ("24h", 600), ("30d", 3600)])
+async def test_stats_look_back(api, rig, since, step):
+    """With a span the answer has what was measured in it, and gaps where nothing was; storage is the last one known."""
+    pod_id = (await rig.pod(api)).json()["id"]
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    samples = [
+        Sample(pod_id=pod_id, at=now - timedelta(minutes=age), cpu=100, memory=7, limit=9, storage=age, restarts=1)
+        for age in (40, 0)
+    ]
+    async with rig.database.transaction(Scope(actor="test")):
+        await history.add(samples)
+    stats = (await api.get(f"{MAIN}/stats", params={"since": since})).json()
+    assert (stats["running"], stats["step"], stats["storage"]) == (False, step, 0)
+    assert sum(one["restarts"] for one in stats["history"]) == 2
+    assert stats["history"][-1] | {"at": None, "restarts": None} == {
+        "at": None,
+        "cpu": 100,
+        "cpu_max": 100,
+        "memory": 7,
+        "memory_max": 7,
+        "memory_limit": 9,
+        "storage": 0,
+        "restarts": None,
+    }
+    assert (await api.get(f"{MAIN}/stats")).json()["history"] == []
+
+
+@pytest.mark.parametrize("since", ["", "1", "0h", "-1h", "1y", "1h30m", "36d", "99999d", "1h\n"])
+async def test_nobody_looks_back_to_what_is_not_kept(api, rig, since):
+    """A span that is none, or longer than anything is kept, is refused and named."""
+    await rig.pod(api)
+    answer = await api.get(f"{MAIN}/stats", params={"since": since})
+    assert (answer.status_code, answer.json()["reason"]) == (400, "BadQuery")
+    assert answer.json()["problems"][0]["path"] == "?since"
 
 
 async def test_stats_are_measured_while_the_pod_runs(api, rig):

@@ -10,6 +10,7 @@ import websockets
 from agentpod_server.records import Role, Scope
 from agentpod_server.services import events as events_module
 from agentpod_server.services import hub as hub_module
+from agentpod_server.store.ids import uuid7
 from agentpod_server.testing import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -240,3 +241,34 @@ async def test_a_websocket_ends_when_the_server_wants_to_exit(rig):
         finally:
             rig.stopping = False
     assert closed.value.rcvd.code == 1001
+
+
+async def prune(rig, seq: int) -> None:
+    """Let events up to that number be gone for their age."""
+    async with rig.database.transaction(Scope()) as transaction:
+        await transaction.execute(
+            "insert into events_pruned (id, tenant_id, tenant, pod, seq) values ($1, null, '', '', $2)", uuid7(), seq
+        )
+
+
+async def test_who_comes_after_events_were_taken_away_is_told(api, rig):
+    """A stream that is to go on after a number above which events are gone says `missed` first, then what is left."""
+    await rig.pod(api)
+    newest = (await api.get("/api/v1/events", params={"limit": 1})).json()["items"][-1]["seq"]
+    await prune(rig, newest - 1)
+    for after, is_told in ((newest - 2, True), (newest - 1, False)):
+        async with api.stream("GET", "/api/v1/events", headers=SSE | {"Last-Event-ID": str(after)}) as response:
+            reader = Reader(response)
+            assert ((await reader.message()).get("event") == "missed") is is_told
+            assert (await reader.event())["seq"] == after + 1
+
+
+async def test_a_socket_says_so_too(api, rig):
+    """Over a WebSocket the first message to such a client is that it missed some."""
+    await rig.pod(api)
+    newest = (await api.get("/api/v1/events", params={"limit": 1})).json()["items"][-1]["seq"]
+    await prune(rig, newest - 1)
+    address = f"{rig.url.replace('http', 'ws')}/api/v1/ws?after=0"
+    async with websockets.connect(address, additional_headers={"Authorization": f"Bearer {rig.token}"}) as socket:
+        assert json.loads(await socket.recv()) == {"missed": True}
+        assert json.loads(await socket.recv())["seq"] > 0

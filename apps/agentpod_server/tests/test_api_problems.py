@@ -5,6 +5,7 @@ import time
 import pytest
 
 from agentpod_core import TemporaryError, catalogue
+from agentpod_server import logs
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -70,7 +71,8 @@ async def test_a_body_that_is_too_large_is_refused(api):
 
 
 async def test_what_nobody_expected_answers_500_without_its_words(api, rig, monkeypatch, caplog):
-    """An unexpected exception answers 500 with the request's id; its text is in the log alone."""
+    """An unexpected exception answers 500 with the request's id; its text is in the log alone, with that id."""
+    caplog.handler.setFormatter(logs.TextLine())
 
     async def broken(*_, **__):
         raise ZeroDivisionError("the inside of it")
@@ -81,7 +83,7 @@ async def test_what_nobody_expected_answers_500_without_its_words(api, rig, monk
     assert answer.json()["request_id"] == "my-request-1"
     assert "inside" not in answer.text
     assert "inside" in caplog.text
-    assert "my-request-1" in caplog.text
+    assert "GET /api/v1/tenants/acme failed request=my-request-1" in caplog.text
 
 
 async def test_an_unreachable_database_is_a_temporary_problem(api, rig, monkeypatch):

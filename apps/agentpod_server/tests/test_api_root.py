@@ -5,6 +5,7 @@ import re
 import pytest
 
 from agentpod_core import TemporaryError
+from agentpod_server import logs
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -62,3 +63,22 @@ async def test_the_page_of_the_api_needs_nothing_from_elsewhere(rig):
                 assert (await client.get(address)).status_code == 200, address
         outside = await client.get("/schema-assets/../shapes.py")
         assert outside.status_code == 404
+
+
+async def test_requests_are_counted_and_logged_with_their_id(rig, api, caplog):
+    """Each request is a line at debug or info with its id, and a number by method and status."""
+    caplog.handler.setFormatter(logs.TextLine("%(levelname)s %(message)s"))
+    labels = {"method": "POST", "status": "422"}
+    counted = rig.parts.telemetry.registry.get_sample_value
+
+    def count() -> float:
+        return counted("agentpod_request_seconds_count", labels) or 0.0
+
+    before = count()
+    with caplog.at_level("DEBUG"):
+        await api.post("/api/v1/tenants", json={}, headers={"X-Request-Id": "my-request-2"})
+        answer = await api.get("/api/v1/tenants", headers={"X-Request-Id": "no\tgood"})
+    assert count() == before + 1
+    assert "INFO POST /api/v1/tenants 422 request=my-request-2" in caplog.text
+    assert f"DEBUG GET /api/v1/tenants 200 request={answer.headers['x-request-id']}" in caplog.text
+    assert len(answer.headers["x-request-id"]) == 32

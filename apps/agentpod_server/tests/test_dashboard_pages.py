@@ -4,11 +4,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agentpod_core import ProbeResult
+from agentpod_core import ProbeResult, TemporaryError
 from agentpod_core.observed import Probed
+from agentpod_core.values.alerts import Raise
 from agentpod_core.values.status import Condition, ConditionType, Happening, Phase, PodStatus, Record, Severity
 from agentpod_server.dashboard.testing import Browser, read
+from agentpod_server.records import Scope
+from agentpod_server.store import alerts, pods
 from agentpod_server.store.engine import PostgresStore
+from agentpod_server.store.ids import uuid7
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -256,6 +260,26 @@ async def test_listings_filter_and_search(browser, rig, api):
     assert (await browser.get("/dashboard/pods?cursor=broken")).status_code == 400
 
 
+async def test_the_overview_shows_what_is_open(browser, rig, api):
+    """Alerts of the platform and of pods that look well stand first; a pod in a bad phase is named once."""
+    ids = [(await rig.pod(api, name=name)).json()["id"] for name in ("well", "ill")]
+    await conclude(rig, ids[1], Phase.CRASH_LOOP, "CrashLoop", failures=4)
+    raised = Raise(reason="OutOfMemory", severity=Severity.ERROR, params={"child": True})
+    async with rig.database.transaction(Scope()):
+        await alerts.change([Raise(reason="DiskNearlyFull", severity=Severity.WARNING, params={"path": NASTY})])
+        for pod_id, name in zip(ids, ("well", "ill"), strict=True):
+            found = await pods.by_id(pod_id)
+            await alerts.change([raised], tenant_id=found.tenant_id, tenant="acme", pod_id=pod_id, pod=name)
+
+    page = await browser.page("/dashboard")
+
+    assert "Disk nearly full" in page.text
+    assert NASTY not in page.html
+    assert page.html.count("Out of memory") == 1
+    assert "/dashboard/pods/acme/well" in page.links
+    assert "Nothing is wrong." not in page.text
+
+
 async def test_the_overview_counts_and_names_what_is_wrong(browser, rig, api):
     """Counts by phase, the reason of what is wrong, and what happened, the newest first."""
     made = (await rig.pod(api)).json()
@@ -263,8 +287,8 @@ async def test_the_overview_counts_and_names_what_is_wrong(browser, rig, api):
     await conclude(rig, made["id"], Phase.CRASH_LOOP, "CrashLoop", failures=4, exit_code=1)
     page = await browser.page("/dashboard")
     assert "/dashboard/pods?phase=crash-loop" in page.links
-    assert "ended 4 times in a row" in page.text
-    assert page.text.index("ended 4 times") < page.text.index("was created")
+    assert "failed 4 times in a row" in page.text
+    assert page.text.index("failed 4 times") < page.text.index("was created")
 
 
 async def test_a_pods_health_is_told(browser, rig, api):
@@ -318,3 +342,41 @@ async def test_a_pod_without_its_plugin_is_still_shown(browser, rig, api, monkey
     assert "talker" in page.text
     assert '"greeting": "hi"' in page.text
     assert "k-1" not in page.html
+
+
+async def test_the_page_shows_the_plan_with_reasons(browser, rig, api):
+    """What a pass would do and why, and what it waits for, stand on the pod's page."""
+    made = (await rig.pod(api)).json()
+    page = await browser.page(f"/dashboard/pods/{made['id']}")
+    assert "Start the container" in page.text
+    assert "The agent does not run." in page.text
+    assert "Other agents are starting" in page.text
+
+
+async def test_a_page_without_a_plan_is_still_a_page(browser, rig, api, monkeypatch):
+    """While the engine does not answer, the rest of the page is there."""
+    made = (await rig.pod(api)).json()
+
+    async def away(_):
+        raise TemporaryError("EngineUnreachable")
+
+    monkeypatch.setattr(rig.engine, "plan", away)
+    page = await browser.page(f"/dashboard/pods/{made['id']}")
+    assert "Start the container" not in page.text
+    assert "Conditions" in page.text
+
+
+async def test_availability_is_on_the_pages_of_pod_and_tenant(browser, rig, api):
+    """A pod that answered has numbers on both pages; one that never did says from when they count."""
+    made = (await rig.pod(api)).json()
+    path = f"/dashboard/pods/{made['id']}"
+    assert "counted from the first answer on" in (await browser.page(path)).text
+    async with rig.database.transaction(Scope()) as transaction:
+        await transaction.execute(
+            "insert into availability (id, tenant_id, tenant, pod_id, pod, at, state)"
+            " select $1, tenant_id, tenant, id, name, date_trunc('month', now()), 'ready' from pods where id = $2",
+            uuid7(),
+            made["id"],
+        )
+    for page in (path, "/dashboard/tenants/acme"):
+        assert "100 % this month" in (await browser.page(page)).text

@@ -4,12 +4,14 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from string import Formatter
+from typing import get_args
 
 import pytest
 
 import agentpod_server
 from agentpod_core import Problem
 from agentpod_core.host import PluginState
+from agentpod_core.values.actions import PlannedAction
 from agentpod_core.values.status import ConditionType, Phase
 from agentpod_server.dashboard import words
 from agentpod_server.records import Role
@@ -27,6 +29,8 @@ COMPUTED = {
     *(f"done.{one}" for one in ("made", "there", "saved", "unchanged", "restart", "start", "stop", "delete")),
     *(f"time.{sign}{unit}" for sign in ("", "in_") for unit in ("seconds", "minutes", "hours", "days")),
     *(f"adapters.{one.value}" for one in PluginState),
+    *(f"availability.{one}" for one in ("today", "this_month", "last_month")),
+    *(f"action.{one.__struct_config__.tag}" for one in get_args(PlannedAction)),
     *(f"pod.{one}{part}" for one in ("subdomain", "image", "memory", "cpus") for part in ("", "_help")),
 }
 

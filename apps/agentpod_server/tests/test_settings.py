@@ -165,6 +165,14 @@ def test_disabled_plugins_are_a_list(folder):
     assert _loaded(folder, AGENTPOD_DISABLED_PLUGINS="a, b").disabled_plugins == ("a", "b")
 
 
+def test_private_addresses_are_a_list_of_what_means_something(folder):
+    """Addresses, networks and names are taken; a typing error in an address is no name."""
+    given = ("10.1.0.0/16", "192.168.1.7", "alerts.internal")
+    assert _loaded(folder, AGENTPOD_NOTIFY_PRIVATE_ADDRESSES=", ".join(given)).notify_private_addresses == given
+    said = _problems(folder, AGENTPOD_NOTIFY_PRIVATE_ADDRESSES="10.1.0.0/16,10.1.0.256")
+    assert "'10.1.0.256' is none" in said["AGENTPOD_NOTIFY_PRIVATE_ADDRESSES"]
+
+
 @pytest.mark.parametrize(
     ("listen", "expected"),
     [("127.0.0.1", "http://127.0.0.1:8700"), ("0.0.0.0", "http://127.0.0.1:8700"), ("::", "http://[::1]:8700")],

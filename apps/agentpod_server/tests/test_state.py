@@ -162,7 +162,8 @@ _HOLD = """
 import sys
 from pathlib import Path
 from agentpod_server.state import State
-with State.open(Path(sys.argv[1])).lock(*sys.argv[2:]):
+names = [one.removeprefix("--name=") for one in sys.argv if one.startswith("--name=")]
+with State.open(Path(sys.argv[1])).lock(*(one for one in sys.argv[2:] if one[0] != "-"), name="".join(names)):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -201,6 +202,29 @@ def test_halves_have_locks_of_their_own(root, hold):
     hold("server")
     with State.open(root).lock("controller"):
         assert state.holder(root, "controller") == os.getpid()
+
+
+def test_named_servers_share_a_folder(root, hold):
+    """A server of another name runs beside the first, is refused a second time, and both are found."""
+    first, second = hold("server", "controller"), hold("server", "controller", "--name=b")
+    assert state.holders(root) == {first.pid, second.pid}
+    assert state.holders(root, "controller") == {first.pid, second.pid}
+    with pytest.raises(ConflictError) as caught, State.open(root).lock("server", name="b"):
+        pass
+    assert caught.value.params["pid"] == str(second.pid)
+
+
+def test_nobody_sweeps_what_another_server_is_writing(root, hold):
+    """Unfinished files go when a server starts alone, and stay while another may be about to finish them."""
+    pending = root / f"{atomic.PENDING}half"
+    first = hold("server")
+    pending.touch()
+    with State.open(root).lock("server", name="b"):
+        assert pending.exists()
+    first.kill()
+    first.wait()
+    with State.open(root).lock("server", name="b"):
+        assert not pending.exists()
 
 
 def test_killed_server_leaves_no_lock(root, hold):

@@ -12,15 +12,15 @@ import msgspec
 import pytest
 
 from agentpod_core.errors import ConflictError, TemporaryError
-from agentpod_core.ports import RESYNC
-from agentpod_core.testing.store_stage import HAPPENING, RECORD, STATUS, WORKLOAD, Told
+from agentpod_core.ports import RESYNC, Sample
+from agentpod_core.testing.store_stage import HAPPENING, RECORD, STATUS, WORKLOAD, KeptAlert, Told
 from agentpod_core.testing.stores import StoreContract
 from agentpod_core.values.names import default_subdomain
 from agentpod_core.values.pods import PodSpec, Wanted
 from agentpod_core.values.status import Happening
 from agentpod_server.records import Scope
 from agentpod_server.secrets import KeyRing, PostgresSecretStore
-from agentpod_server.store import events, leadership, pods, tenants
+from agentpod_server.store import alerts, events, leadership, pods, tenants
 from agentpod_server.store.database import Database
 from agentpod_server.store.engine import PostgresStore
 from agentpod_server.store.listen import Listener
@@ -73,6 +73,24 @@ class PostgresStage:
         self._database = database
         self._secret_store = secret_store
         self._wire = wire
+
+    async def history(self, pod_id):
+        async with self._database.transaction(ALL) as transaction:
+            rows = await transaction.fetch(
+                "select * from metrics_history where pod_id::text = $1 and span = 60 order by at", pod_id
+            )
+        return [
+            Sample(
+                pod_id=str(row["pod_id"]),
+                at=row["at"],
+                cpu=row["cpu"],
+                memory=row["memory"],
+                limit=row["memory_limit"],
+                storage=row["storage"],
+                restarts=row["restarts"],
+            )
+            for row in rows
+        ]
 
     async def add_tenant(self, slug):
         async with self._database.transaction(ALL):
@@ -130,6 +148,21 @@ class PostgresStage:
                 happening=Happening(kind=event.kind, reason=event.reason, severity=event.severity, params=event.params),
             )
             for event in found
+        ]
+
+    async def kept_alerts(self):
+        async with self._database.transaction(ALL):
+            found = await alerts.listing(limit=500)
+        return [
+            KeptAlert(
+                tenant=one.tenant,
+                pod=one.pod,
+                reason=one.reason,
+                severity=one.severity,
+                params=one.params,
+                is_open=one.cleared_at is None,
+            )
+            for one in reversed(found.items)
         ]
 
     async def pass_time(self, seconds):
@@ -226,6 +259,17 @@ async def test_a_listener_whose_backend_died_comes_back(store, stage, admin):
     assert await asyncio.wait_for(anext(changes), 10) == RESYNC
     tenant_id = await stage.add_tenant("acme")
     assert await asyncio.wait_for(anext(changes), 10) == f"tenant:{tenant_id}"
+    await changes.aclose()
+
+
+async def test_a_nudge_reaches_whoever_follows(store, stage):
+    """Keys that one server tells are heard by all of them, so that the leader looks wherever it is."""
+    changes = store.changes()
+    assert await asyncio.wait_for(anext(changes), 10) == RESYNC
+
+    await store.tell("pod:1", RESYNC)
+
+    assert [await asyncio.wait_for(anext(changes), 10) for _ in range(2)] == ["pod:1", RESYNC]
     await changes.aclose()
 
 

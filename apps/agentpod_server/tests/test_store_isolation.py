@@ -8,10 +8,29 @@ import asyncpg
 import pytest
 
 from agentpod_core.errors import ConfigError, NotFoundError, TemporaryError
+from agentpod_core.ports import Sample
 from agentpod_core.testing.store_stage import HAPPENING, WORKLOAD
+from agentpod_core.values.alerts import Raise
 from agentpod_core.values.pods import PodSpec
+from agentpod_core.values.status import Severity
+from agentpod_server.availability import State
 from agentpod_server.records import Role, Scope
-from agentpod_server.store import api_tokens, audit, events, identity, operations, pods, secrets, settings, tenants
+from agentpod_server.store import (
+    alerts,
+    api_tokens,
+    audit,
+    availability,
+    events,
+    history,
+    identity,
+    operations,
+    pods,
+    secrets,
+    settings,
+    silences,
+    targets,
+    tenants,
+)
 from agentpod_server.store.ids import uuid7
 from agentpod_server.store.migrations import GRANTS
 from agentpod_server.store.tables import Pods
@@ -28,7 +47,7 @@ async def two(database):
     """Two tenants, each with a row in every table that belongs to a tenant."""
     made = []
     for slug in ("acme", "globex"):
-        async with database.transaction(ALL):
+        async with database.transaction(ALL) as transaction:
             tenant = await tenants.create(slug=slug, address_range="10.214.0.0/16")
             placement = await pods.place(slug)
             pod = await pods.create(
@@ -44,12 +63,35 @@ async def two(database):
             await secrets.add(row)
             events.append_for(pod, HAPPENING)
             audit.append("pod.create", slug, tenant_id=tenant.id)
+            await targets.create(
+                target_id=targets.new_id(),
+                tenant_id=tenant.id,
+                tenant=slug,
+                name="ops",
+                kind="fake",
+                settings={},
+                min_severity=Severity.INFO,
+                reasons=(),
+            )
+            raised = Raise(reason="CrashLoop", severity=Severity.ERROR)
+            await alerts.change([raised], tenant_id=tenant.id, tenant=slug, pod_id=pod.id, pod="main")
+            await silences.create(
+                tenant_id=tenant.id, tenant=slug, pod="", reason="", comment="", ends_at=user.created_at
+            )
+            await history.add([Sample(pod_id=pod.id, at=pod.created_at, cpu=1, memory=1)])
+            await availability.note(pod.id, pod="main", tenant_id=tenant.id, tenant=slug, state=State.READY)
+            await transaction.execute(
+                "insert into events_pruned (id, tenant_id, tenant, pod, seq) values ($1, $2, $3, 'main', 1)",
+                uuid7(),
+                tenant.id,
+                slug,
+            )
             made.append(tenant)
     return made
 
 
 def _of_a_tenant():
-    without = {"tenants", "nodes", "leases", "settings", "migration"}
+    without = {"tenants", "nodes", "leases", "settings", "availability_gaps", "migration"}
     return sorted(set(GRANTS) - without)
 
 
@@ -111,10 +153,21 @@ async def test_without_a_scope_nothing_is_seen(database, two, postgres_access, t
         await connection.close()
 
 
-@pytest.mark.parametrize("table", ["events", "audit_log", "pod_configs", "pod_workloads"])
+@pytest.mark.parametrize("table", ["events", "availability"])
+async def test_a_tenant_takes_no_history_away(database, two, table):
+    """What is old goes when the platform says so; a delete in a tenant's scope touches none of its own rows."""
+    async with database.transaction(Scope(tenant_id=two[0].id)) as transaction:
+        assert await transaction.execute(f"delete from {table}") == 0
+        assert await transaction.value(f"select count(*) from {table}") > 0
+
+
+@pytest.mark.parametrize("table", ["events", "availability", "audit_log", "pod_configs", "pod_workloads"])
 async def test_history_is_only_added_to(database, two, table):
-    """Not even the platform's scope changes or deletes what was written."""
-    for sql in (f"update {table} set tenant_id = tenant_id", f"delete from {table}", f"truncate {table}"):
+    """Not even the platform's scope changes what was written; events and availability it may take away."""
+    verbs = [f"update {table} set tenant_id = tenant_id", f"truncate {table}"]
+    if "delete" not in GRANTS[table]:
+        verbs.append(f"delete from {table}")
+    for sql in verbs:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             async with database.transaction(ALL) as transaction:
                 await transaction.execute(sql)

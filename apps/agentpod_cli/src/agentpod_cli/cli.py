@@ -5,12 +5,15 @@ from __future__ import annotations
 import click
 
 from agentpod_cli.commands.adapters import adapter
+from agentpod_cli.commands.alerts import alert
 from agentpod_cli.commands.creating import create
-from agentpod_cli.commands.engine import health, reconcile
+from agentpod_cli.commands.engine import reconcile
 from agentpod_cli.commands.events import events
+from agentpod_cli.commands.health import health
 from agentpod_cli.commands.images import image
-from agentpod_cli.commands.local import completion, db, down, up, version
+from agentpod_cli.commands.local import completion, controller, db, down, server, up, version
 from agentpod_cli.commands.login import login
+from agentpod_cli.commands.notifiers import notifier
 from agentpod_cli.commands.operations import operation
 from agentpod_cli.commands.plugins import plugin
 from agentpod_cli.commands.pods import pod
@@ -36,6 +39,8 @@ def cli() -> None:
 
 for _command in (
     up,
+    server,
+    controller,
     down,
     create,
     tenant,
@@ -45,6 +50,8 @@ for _command in (
     plugin,
     health,
     reconcile,
+    alert,
+    notifier,
     events,
     operation,
     token,

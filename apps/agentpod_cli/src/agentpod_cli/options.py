@@ -112,6 +112,17 @@ def wait_options(what: str, timeout: str = "5m") -> Callable[[FuncT], FuncT]:
     return add
 
 
+def availability_options(function: FuncT) -> FuncT:
+    """Add ``--by``, ``--since`` and ``--csv``: availability in its course."""
+    for option in (
+        click.option("--csv", "as_csv", is_flag=True, help="With --by: as CSV, for spreadsheets."),
+        click.option("--since", type=SPAN, metavar="SPAN", help="With --by: for so long, at most 400d."),
+        click.option("--by", type=click.Choice(("day", "month")), help="Show availability by day or month (UTC)."),
+    ):
+        function = option(function)
+    return function
+
+
 def pod_argument(function: FuncT) -> FuncT:
     """Add the argument ``TENANT/POD``."""
     return click.argument("reference", metavar="TENANT/POD", type=REFERENCE, shell_complete=complete_pods)(function)

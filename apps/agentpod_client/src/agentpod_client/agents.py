@@ -22,12 +22,18 @@ class Agents(Wire):
         return cast("shapes.PodStatus", self._json("GET", f"{path_of(tenant, pod)}/status"))
 
     def get_pod_health(self, tenant: str, pod: str) -> shapes.Health:
-        """Give a pod's last probe."""
+        """Say how a pod's agent is."""
         return cast("shapes.Health", self._json("GET", f"{path_of(tenant, pod)}/health"))
 
-    def get_pod_stats(self, tenant: str, pod: str) -> shapes.Stats:
-        """Measure what a pod uses right now."""
-        return cast("shapes.Stats", self._json("GET", f"{path_of(tenant, pod)}/stats"))
+    def list_health(
+        self, *, tenant: str | None = None, cursor: str | None = None, limit: int = PAGE
+    ) -> Listing[shapes.Health]:
+        """Say how the agents of all pods are, by tenant and name."""
+        return self._listing("/health", {"tenant": tenant, "limit": limit}, cursor=cursor)
+
+    def get_pod_stats(self, tenant: str, pod: str, *, since: str | None = None) -> shapes.Stats:
+        """Measure what a pod uses right now; ``since`` (``45m``, ``24h``, ``30d``) adds what it used until now."""
+        return cast("shapes.Stats", self._json("GET", f"{path_of(tenant, pod)}/stats", params={"since": since}))
 
     def get_pod_logs(
         self, tenant: str, pod: str, *, tail: int | None = None, follow: bool = False, since: str | None = None

@@ -10,6 +10,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 Wanted = Literal["running", "stopped", "deleted"]
 Role = Literal["admin", "operator", "viewer"]
+Severity = Literal["info", "warning", "error"]
 
 
 class TenantCreate(TypedDict):
@@ -99,3 +100,29 @@ class TokenCreate(TypedDict):
     role: NotRequired[Role]
     tenant: NotRequired[str | None]
     expires_at: NotRequired[str | None]
+
+
+class SilenceCreate(TypedDict):
+    """What nobody is to be told of until ``ends_at``, an RFC 3339 time: a tenant, a pod of it, a reason."""
+
+    ends_at: str
+    tenant: NotRequired[str | None]
+    pod: NotRequired[str | None]
+    reason: NotRequired[str | None]
+    comment: NotRequired[str]
+
+
+class NotifierCreate(TypedDict):
+    """A notifier to be; with ``tenant`` it is told of that tenant's alerts alone. No ``reasons`` is all of them.
+
+    ``config``, ``set`` and ``secrets`` are as with a pod, by the kind's schema.
+    """
+
+    name: str
+    kind: str
+    tenant: NotRequired[str | None]
+    config: NotRequired[dict[str, Any]]
+    set: NotRequired[dict[str, str]]
+    secrets: NotRequired[dict[str, str]]
+    min_severity: NotRequired[Severity]
+    reasons: NotRequired[list[str]]

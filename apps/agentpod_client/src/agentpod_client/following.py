@@ -35,10 +35,12 @@ class Following(Wire):
         pod: str | None = None,
         after: int | None = None,
         lost: Callable[[], None] = _nobody,
+        missed: Callable[[], None] = _nobody,
     ) -> Iterator[shapes.Event]:
         """Give every event after a number (else only new ones) as it is committed, none twice and none left out.
 
-        ``lost`` is called when a line that was there is cut and the server does not answer again at once.
+        ``lost`` is called when a line that was there is cut and the server does not answer again at once,
+        ``missed`` when some of the events after that number are kept no longer: they were left out.
         """
         patience = _Patience(lost, self._sleep)
         last = self._newest(tenant, pod) if after is None else after
@@ -53,6 +55,8 @@ class Following(Wire):
                 with self._stream("/events", params=params, headers=headers, silence=SILENCE) as stream:
                     patience.arrived()
                     for message in sse.messages(stream.lines):
+                        if message.event == "missed":
+                            missed()
                         event = _event(message)
                         if event is not None and event["seq"] > last:
                             last = event["seq"]

@@ -6,13 +6,26 @@ from typing import Unpack, cast
 
 from agentpod_client import bodies, shapes
 from agentpod_client.listing import Listing
-from agentpod_client.tenants import CREATED, PAGE
+from agentpod_client.tenants import CREATED, PAGE, By
 from agentpod_client.tenants import path_of as tenant_path
 from agentpod_client.wire import Wire, part
 
 
 class Pods(Wire):
     """What is asked of agents."""
+
+    def get_pod_availability(
+        self, tenant: str, pod: str, *, by: By = "day", since: str | None = None, until: str | None = None
+    ) -> Listing[shapes.Availability]:
+        """Say how available a pod was, by day or month."""
+        return self._listing(f"{path_of(tenant, pod)}/availability", {"by": by, "since": since, "until": until})
+
+    def get_pod_availability_csv(
+        self, tenant: str, pod: str, *, by: By = "day", since: str | None = None, until: str | None = None
+    ) -> str:
+        """Give the same for a spreadsheet."""
+        params = {"by": by, "since": since, "until": until}
+        return self._send("GET", f"{path_of(tenant, pod)}/availability.csv", params=params).text
 
     def list_pods(  # noqa: PLR0913 - the filters of the route
         self,

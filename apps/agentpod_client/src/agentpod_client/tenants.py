@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Unpack, cast
+from typing import Literal, Unpack, cast
 
 from agentpod_client import bodies, shapes
 from agentpod_client.listing import Listing
@@ -10,6 +10,8 @@ from agentpod_client.wire import Wire, part
 
 CREATED = 201
 PAGE = 500
+
+By = Literal["day", "month"]
 
 
 class Tenants(Wire):
@@ -28,6 +30,19 @@ class Tenants(Wire):
     def get_tenant_status(self, tenant: str) -> shapes.TenantStatus:
         """Say how a tenant's pods are."""
         return cast("shapes.TenantStatus", self._json("GET", f"{path_of(tenant)}/status"))
+
+    def get_tenant_availability(
+        self, tenant: str, *, by: By = "day", since: str | None = None, until: str | None = None
+    ) -> Listing[shapes.Availability]:
+        """Say how available a tenant's pods were together, by day or month, deleted ones included."""
+        return self._listing(f"{path_of(tenant)}/availability", {"by": by, "since": since, "until": until})
+
+    def get_tenant_availability_csv(
+        self, tenant: str, *, by: By = "day", since: str | None = None, until: str | None = None
+    ) -> str:
+        """Give the same for a spreadsheet."""
+        params = {"by": by, "since": since, "until": until}
+        return self._send("GET", f"{path_of(tenant)}/availability.csv", params=params).text
 
     def create_tenant(self, **body: Unpack[bodies.TenantCreate]) -> tuple[shapes.Tenant, bool]:
         """Make a tenant, and say whether it is new; the same again gives the one that exists."""

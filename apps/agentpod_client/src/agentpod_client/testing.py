@@ -201,6 +201,31 @@ def a_pod(
     } | more
 
 
+def a_health(**more: Any) -> dict[str, Any]:
+    """Give the health of an agent that is well."""
+    probe = {"name": "http", "interval": 10.0, "timeout": 5.0, "failures": 3}
+    return {
+        "tenant": "acme",
+        "pod": "support",
+        "phase": "running",
+        "well": True,
+        "alive": True,
+        "ready": True,
+        "reason": "Answering",
+        "message": "It answers.",
+        "since": "2026-03-01T11:00:00Z",
+        "probe": probe | {"start_interval": 0.5, "start_deadline": 60.0},
+        "asked_here": True,
+        "seconds": 0.02,
+        "checked_at": "2026-03-01T11:59:50Z",
+        "next_at": "2026-03-01T12:00:03Z",
+        "failures": 0,
+        "silences": 0,
+        "waited": 4.2,
+        "memory": {"used": 300 * 2**20, "limit": 2**31, "growth": 0, "full_in": None},
+    } | more
+
+
 def a_condition(
     kind: str = "Ready",
     status: bool | None = True,  # noqa: FBT001, FBT002 - true, false or unknown is what a condition says

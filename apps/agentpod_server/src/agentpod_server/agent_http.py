@@ -1,4 +1,4 @@
-"""One HTTP/1.1 request to an agent on one connection: bounded in time and size, and light on the processor.
+"""One HTTP/1.1 request on one connection: bounded in time and size, and light on the processor.
 
 No proxy, no redirect, no cookie, no compression, no reuse of connections: probes ask hundreds of agents all
 the time, and whether one takes a new connection is half of the question.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import ssl
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 import httptools
 
@@ -41,8 +43,13 @@ async def request(  # noqa: PLR0913 - the fields of a request
     body: bytes | None,
     timeout: float,  # noqa: ASYNC109 - of everything, from the first packet to the last
     limit: int,
+    connected: socket.socket | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Reply:
     """Send one request and give whatever is answered, its body cut at ``limit`` bytes.
+
+    ``connected`` leads to that host already; whoever opened it closes it. With ``tls`` the host must have a
+    certificate for its name.
 
     Raises:
         TemporaryError: ``Unreachable`` (no connection, or no HTTP behind it) or ``Timeout``.
@@ -53,7 +60,12 @@ async def request(  # noqa: PLR0913 - the fields of a request
     exchange = _Exchange(loop.create_future(), sent, without_body=method.upper() == "HEAD", limit=limit)
     try:
         async with asyncio.timeout(timeout):
-            await loop.create_connection(lambda: exchange, host, port)
+            # The dot that ends a whole name is for resolvers; no certificate has it.
+            secured: dict[str, Any] = {} if tls is None else {"ssl": tls, "server_hostname": host.rstrip(".")}
+            if connected is None:
+                await loop.create_connection(lambda: exchange, host, port, **secured)
+            else:
+                await loop.create_connection(lambda: exchange, sock=connected, **secured)
             return await exchange.reply
     except TimeoutError:
         raise TemporaryError("Timeout") from None
@@ -74,7 +86,7 @@ class _Exchange(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
-        self._size_of_headers = 0
+        self._received = 0
         self._in_body = False
         self._body = bytearray()
 
@@ -86,16 +98,18 @@ class _Exchange(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.reply.done():
             return
-        if not self._in_body:
-            self._size_of_headers += len(data)
+        self._received += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._finish()
         except httptools.HttpParserError:
             self._fail("what came back is no HTTP")
-        if not self._in_body and self._size_of_headers > HEADERS_LIMIT:
+        if not self._in_body and self._received > HEADERS_LIMIT:
             self._fail("its headers are too large")
+        elif self._received - len(self._body) > HEADERS_LIMIT + self._limit:
+            # More wrapping than a body could need: chunks of one byte, or a trailer without end.
+            self._finish(cut=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         ends_at_close = not {"content-length", "transfer-encoding"} & self._headers.keys()
@@ -108,12 +122,16 @@ class _Exchange(asyncio.Protocol):
         """Let go of the connection at once, finished or not."""
         if self._transport is not None:
             self._transport.abort()
+        # The parser holds on to us; apart, both are gone at once, with the body, and not when garbage is collected.
+        del self._parser
         if self.reply.done() and not self.reply.cancelled():
             self.reply.exception()
         else:
             self.reply.cancel()
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_body:
+            return  # A trailer: nobody reads it.
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 

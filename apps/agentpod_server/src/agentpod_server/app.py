@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,6 +23,7 @@ from agentpod_server.api.root import Check
 from agentpod_server.api.routes import PREFIX, routes
 from agentpod_server.services import Services
 from agentpod_server.store.database import Database
+from agentpod_server.telemetry import ServerTelemetry
 
 LARGEST_BODY = 1024 * 1024
 _SWEEP_SECONDS = 3600.0
@@ -34,15 +35,16 @@ class Parts(Struct, frozen=True, kw_only=True):
     """What the application is made of.
 
     ``checks`` are asked by ``/readyz`` beside the database. ``exposition`` gives the metrics and
-    their content type. ``handlers`` and ``middleware`` are the dashboard's. ``language`` is that of
-    readers who ask for none.
+    their content type. ``telemetry`` is told of every request. ``handlers`` and ``middleware`` are the
+    dashboard's. ``language`` is that of readers who ask for none.
     """
 
     services: Services
     database: Database
     version: str
     instance: str
-    exposition: Callable[[], tuple[bytes, str]]
+    exposition: Callable[[], Awaitable[tuple[bytes, str]]]
+    telemetry: ServerTelemetry
     checks: Mapping[str, Check] = {}
     handlers: Sequence[ControllerRouterHandler] = ()
     middleware: Sequence[Middleware] = ()
@@ -71,6 +73,7 @@ def create_app(parts: Parts) -> Litestar:
                 "services": parts.services,
                 "checks": {"database": parts.database.ping, **parts.checks},
                 "exposition": parts.exposition,
+                "telemetry": parts.telemetry,
                 "version": parts.version,
                 "instance": parts.instance,
                 "language": parts.language,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from agentpod_core import Endpoint, Link, Runtime
 from agentpod_core.controller import Controller
-from agentpod_core.observed import Probed
+from agentpod_core.observed import Probed, Trend
 from agentpod_core.plan import Plan
-from agentpod_core.ports import Links, Store
+from agentpod_core.ports import Links
 from agentpod_core.values.names import container_name
 from agentpod_core.values.world import ContainerState
+from agentpod_server.store.engine import PostgresStore
 
 
 class ServerEngine:
     """Implements ``agentpod_server.services.engine.Engine`` over a controller that may or may not run."""
 
-    def __init__(self, *, instance: str, controller: Controller, runtime: Runtime, store: Store, links: Links) -> None:
+    def __init__(
+        self, *, instance: str, controller: Controller, runtime: Runtime, store: PostgresStore, links: Links
+    ) -> None:
         self._instance = instance
         self._controller = controller
         self._runtime = runtime
@@ -35,13 +38,21 @@ class ServerEngine:
         """Give the plan that a pass would follow now; None for a pod that is gone."""
         return await self._controller.plan(pod_id)
 
-    def nudge(self, key: str) -> None:
-        """Look at that key soon. A leader elsewhere sees it at its next resync."""
-        self._controller.nudge(key)
+    async def look(self, key: str) -> None:
+        """Look at a key now, and return once a pass over it has ended."""
+        await self._controller.look(key)
+
+    async def nudge(self, *keys: str) -> None:
+        """Have the leader look at those keys soon: it hears of them as of any change, wherever it is."""
+        await self._store.tell(*keys)
 
     def probed(self, pod_id: str) -> Probed | None:
         """Give what the agent last answered; None where this process did not ask it."""
         return self._controller.probed(pod_id)
+
+    def trend(self, pod_id: str) -> Trend | None:
+        """Give where a pod is heading; None where this process did not measure it."""
+        return self._controller.trend(pod_id)
 
     async def link(self, pod_id: str) -> Link | None:
         """Give a line to a pod's agent; None while it does not run."""

@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import contextlib
 import errno
-import gc
 import logging
 import os
 import signal
@@ -23,18 +22,21 @@ import uvicorn
 from agentpod_core import AgentPodError, ConfigError, PermanentError, catalogue
 from agentpod_core.catalogue import Language
 from agentpod_core.host import PluginState, Redactor
-from agentpod_server import ending, listening, output, startup
+from agentpod_server import ending, garbage, listening, logs, output, startup
 from agentpod_server import settings as settings_module
+from agentpod_server import tracing as tracing_module
 from agentpod_server.app import create_app
 from agentpod_server.embedded.daemons import Daemons
 from agentpod_server.settings import Settings
-from agentpod_server.state import Role, State, holder
+from agentpod_server.state import Role, State, holders
+from agentpod_server.telemetry import ServerTelemetry
 from agentpod_server.watchdog import Watchdog
 
 _log = logging.getLogger("agentpod")
 
 GRACE_SECONDS = 5
 DOWN_SECONDS = 30.0
+TRACES_SECONDS = 3.0
 LARGEST_MESSAGE = 64 * 1024
 """Bytes of a WebSocket message: strangers may send one before they say who they are."""
 
@@ -69,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = settings_module.load()
         redactor = Redactor()
         output.keep_clean(redactor)
-        _log_to_stderr(settings)
+        logs.begin(settings.log_level, settings.log_format)
         code = runner.run(_run(command, settings, State.open(settings.state_dir), redactor))
     except KeyboardInterrupt:
         code = 130
@@ -90,13 +92,21 @@ async def _run(command: str, settings: Settings, state: State, redactor: Redacto
         await startup.open_database(settings, state)
         sys.stdout.write("the database is up to date\n")
         return 0
-    with state.lock(*_ROLES[command]):
-        watchdog = Watchdog(asyncio.get_running_loop(), settings.plugin_stall_timeout)
-        with watchdog.watching():
-            if command == "controller":
-                await _controller(settings, state, redactor)
-            else:
-                await _server(settings, state, redactor, with_controller=command == "up")
+    with state.lock(*_ROLES[command], name=settings.name):
+        version, instance = startup.version(), state.instance
+        tracing = await asyncio.to_thread(tracing_module.opened, version=version, instance=instance)
+        telemetry = ServerTelemetry(version=version, instance=instance, tracing=tracing)
+        watchdog = Watchdog(asyncio.get_running_loop(), settings.plugin_stall_timeout, telemetry.lagged)
+        try:
+            with watchdog.watching():
+                if command == "controller":
+                    await _controller(settings, state, telemetry, redactor)
+                else:
+                    await _server(settings, state, telemetry, redactor, with_controller=command == "up")
+        finally:
+            # Whoever takes the traces may be silent; the end does not wait for them for long.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.to_thread(telemetry.close), TRACES_SECONDS)
     return 0
 
 
@@ -109,20 +119,25 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _server(settings: Settings, state: State, redactor: Redactor, *, with_controller: bool) -> None:
+async def _server(
+    settings: Settings, state: State, telemetry: ServerTelemetry, redactor: Redactor, *, with_controller: bool
+) -> None:
     taken = _listen(settings)
     port = taken.getsockname()[1]
     stop = asyncio.Event()
     async with (
         startup.undone_on_failure(settings, state) as started,
-        startup.assembled(settings, state, port=port, should_exit=stop.is_set, redactor=redactor) as assembly,
+        startup.assembled(
+            settings, state, telemetry, port=port, should_exit=stop.is_set, redactor=redactor
+        ) as assembly,
     ):
         if with_controller:
-            await startup.start_router(assembly, settings)
+            await startup.start_router(assembly, settings, state)
         started()
         password = await startup.first_admin(assembly, state)
         host = "127.0.0.1" if settings.listen in {"0.0.0.0", "::"} else settings.listen  # noqa: S104 - compared only
-        await startup.local_context(assembly, state, f"http://{host}:{port}")
+        if not settings.name:
+            await startup.local_context(assembly, state, f"http://{host}:{port}")
         server = _Server(
             uvicorn.Config(
                 create_app(assembly.parts),
@@ -149,32 +164,38 @@ async def _server(settings: Settings, state: State, redactor: Redactor, *, with_
         await _end(tasks)
 
 
-async def _controller(settings: Settings, state: State, redactor: Redactor) -> None:
+async def _controller(settings: Settings, state: State, telemetry: ServerTelemetry, redactor: Redactor) -> None:
     stop = asyncio.Event()
     async with (
         startup.undone_on_failure(settings, state) as started,
-        startup.assembled(settings, state, port=settings.port, should_exit=stop.is_set, redactor=redactor) as assembly,
+        startup.assembled(
+            settings, state, telemetry, port=settings.port, should_exit=stop.is_set, redactor=redactor
+        ) as assembly,
     ):
-        await startup.start_router(assembly, settings)
+        await startup.start_router(assembly, settings, state)
         started()
-        tasks = _controlling(assembly)
+        tasks = [*_controlling(assembly), asyncio.create_task(assembly.services.runner.run(), name="operations")]
         _heed_signals(stop)
         await _until_stopped(stop, tasks)
         await _end(tasks)
 
 
 def _controlling(assembly: startup.Assembly) -> list[asyncio.Task[None]]:
-    tasks = [asyncio.create_task(assembly.controller.run(), name="controller")]
+    tasks = [
+        asyncio.create_task(assembly.controller.run(), name="controller"),
+        asyncio.create_task(assembly.services.retention.run(), name="retention"),
+        asyncio.create_task(assembly.services.delivery.run(), name="alerts"),
+        asyncio.create_task(assembly.watching.run(), name="watching"),
+    ]
     if daemon := assembly.daemon:
-        tasks.append(asyncio.create_task(assembly.daemons.keep(daemon), name=f"daemon {daemon.name}"))
+        keeping = assembly.daemons.keep(daemon, lambda: assembly.controller.epoch is not None)
+        tasks.append(asyncio.create_task(keeping, name=f"daemon {daemon.name}"))
     return tasks
 
 
 async def _until_stopped(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
     """Wait for a signal, or for a task that should have run for ever."""
-    # What the start made stays for good; to look through it again and again would stop everything for 30 ms each time.
-    gc.collect()
-    gc.freeze()
+    garbage.settle()
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
     stop.set()
@@ -183,9 +204,13 @@ async def _until_stopped(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
     """Let HTTP end by itself, cancel the rest, and raise what ended any of them early."""
     http = [task for task in tasks if task.get_name() == "http"]
+    # The controller at once: another server may lead while the last answers are given here.
+    for task in tasks:
+        if task not in http:
+            task.cancel()
     if http:
         await asyncio.wait(http, timeout=GRACE_SECONDS + 1)
-    for task in tasks:
+    for task in http:
         task.cancel()
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(outcome, Exception):
@@ -193,11 +218,11 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
 
 
 async def _down(settings: Settings, state: State) -> int:
-    pids = {pid for role in ("server", "controller") if (pid := holder(state.root, role))}
+    pids = holders(state.root)
     for pid in pids:
         os.kill(pid, signal.SIGTERM)
     deadline = asyncio.get_running_loop().time() + DOWN_SECONDS
-    while any(holder(state.root, role) for role in ("server", "controller")):
+    while holders(state.root):
         if asyncio.get_running_loop().time() > deadline:
             raise PermanentError("ServerDoesNotStop", pids=", ".join(map(str, pids)))
         await asyncio.sleep(0.1)
@@ -245,14 +270,6 @@ async def _greet(assembly: startup.Assembly, port: int, password: str | None) ->
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
-
-
-def _log_to_stderr(settings: Settings) -> None:
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
-    for noisy in ("httpx", "httpcore", "asyncio", "websockets", "uvicorn.error", "piccolo"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def _explain(error: AgentPodError, language: Language) -> None:

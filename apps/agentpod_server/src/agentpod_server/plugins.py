@@ -1,7 +1,7 @@
 """This server's plugins: opened with its settings, remembered for the day one is gone, stood in for where one is.
 
-A server whose runtime or router is missing comes up all the same and says so; one that is there and says what it
-lacks (an engine that does not answer, a setting that is wrong) ends the start with its own words.
+A server whose runtime or router is missing comes up all the same and says so, as does one whose engine does not
+answer yet; one that is there and says what it lacks (a setting that is wrong) ends the start with its own words.
 """
 
 from __future__ import annotations
@@ -20,17 +20,20 @@ from agentpod_core import (
     AgentPodError,
     Clock,
     Daemon,
+    Endpoint,
     Entrypoints,
     File,
     NotFoundError,
     PluginError,
+    Repair,
     Router,
     Runtime,
     SecretStore,
 )
 from agentpod_core.host import KINDS, Host, Owner, Redactor
 from agentpod_core.observed import Lack
-from agentpod_core.reconcile import Merge
+from agentpod_core.ports import Links, PodInput
+from agentpod_core.reconcile.parts import Heal, Mend, Merge
 from agentpod_server.records import Scope
 from agentpod_server.settings import Settings
 from agentpod_server.state import State
@@ -138,6 +141,30 @@ def merger(host: Host) -> Merge:
         return merged
 
     return merge
+
+
+def mender(host: Host) -> Mend:
+    """Give the way to ask what to do about an exit code that no restart mends: by the pod's adapter."""
+
+    async def mend(name: str, exit_code: int) -> Repair | None:
+        try:
+            repair: Repair | None = await host.ask(host.agent(name), "repair", exit_code)
+        except AgentPodError as error:
+            # The pod stays down all the same; only what its adapter would say of it is missing.
+            _log.warning("no repair for exit code %d: %s", exit_code, error)
+            return None
+        return repair
+
+    return mend
+
+
+def healer(host: Host, links: Links) -> Heal:
+    """Give the way to let an adapter bring back what its agent leaves off after an unclean end."""
+
+    async def heal(pod: PodInput, endpoint: Endpoint, container: str) -> None:
+        await host.ask(host.agent(pod.spec.adapter), "after_heal", links.link(pod, endpoint, container))
+
+    return heal
 
 
 def adapter_lacks(host: Host) -> Callable[[str], Lack | None]:

@@ -47,6 +47,9 @@ class Settings(Struct, frozen=True, kw_only=True):
             "/var/lib/agentpod for root, else $XDG_STATE_HOME/agentpod."
         ),
     ]
+    name: Annotated[
+        str, Meta(description="Name of this server, where several share one state folder; one of them needs none.")
+    ] = ""
     listen: Annotated[str, Meta(description="Address that API and dashboard listen on.")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="Port of API and dashboard; 0 takes any free one.")] = 8700
     domain: Annotated[
@@ -82,9 +85,26 @@ class Settings(Struct, frozen=True, kw_only=True):
     time_scale: Annotated[
         float, Meta(gt=0, le=100, description="Factor on all of the engine's own timings; below 1 for tests.")
     ] = 1.0
+    event_retention_days: Annotated[int, Meta(ge=1, le=3650, description="Days for which events are kept.")] = 90
+    events_per_pod: Annotated[
+        int, Meta(ge=100, description="How many events of one pod are kept at most, the newest ones.")
+    ] = 5000
+    notify_private_addresses: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Addresses that webhooks may be sent to though they are not public: addresses, networks and "
+            "names of hosts; comma separated. Pods are never among them."
+        ),
+    ] = ()
+    disk_alert_percent: Annotated[
+        int, Meta(ge=10, le=100, description="From how many percent on a disk that AgentPod needs is nearly full.")
+    ] = 90
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least severity that is logged.")
     ] = "info"
+    log_format: Annotated[
+        Literal["text", "json"], Meta(description="How a line of the log looks: for people, or one JSON object.")
+    ] = "text"
     language: Annotated[
         Literal["en", "zh-CN"], Meta(description="Language of texts where the reader asks for none.")
     ] = "en"
@@ -200,6 +220,7 @@ def table() -> list[SettingRow]:
 
 
 _OWN_SHAPE = ("plugins", "plugin_variables")
+_LISTS = ("disabled_plugins", "notify_private_addresses")
 _TYPES = {one.name: one.type for one in msgspec.structs.fields(Settings) if one.name not in ("state_dir", *_OWN_SHAPE)}
 
 
@@ -233,7 +254,7 @@ def _take(values: dict[str, Any], key: str, raw: object, path: str, problems: li
             problems.append(_unknown(path, key, [*_TYPES, *([] if path.startswith(PREFIX) else ["plugins"])]))
         return
     from_variable = path == f"{PREFIX}{key.upper()}"
-    if from_variable and key == "disabled_plugins":
+    if from_variable and key in _LISTS:
         raw = [name.strip() for name in str(raw).split(",") if name.strip()]
     try:
         value = msgspec.convert(raw, _TYPES[key], strict=not from_variable)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network, ip_address
 from math import isfinite
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from agentpod_core.values.addresses import AllowedAddresses
 from agentpod_core.values.names import HOST_LABEL
 from agentpod_server.store.access import APP, OPTIONS, OWNER
 
 _SMALLEST_PREFIX = 24
+_SERVER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,28}[a-z0-9])?")
 _ENCODE = "must have user, password and names percent-encoded: @ as %40, / as %2F, ? as %3F, # as %23, [ as %5B"
 _NEEDS = {"int": "a whole number", "float": "a number", "str": "text", "str | null": "text", "array": "a list of names"}
 
@@ -27,6 +30,8 @@ def decoding_complaint(message: str) -> str:
 def complaint(key: str, value: Any) -> str | None:
     """Say what the type alone cannot: whether the text means something. Never repeats the value."""
     match key:
+        case "name":
+            return None if not value or _SERVER_NAME.fullmatch(value) else "must be of a-z, 0-9 and -, 30 at most"
         case "listen":
             return None if _is_address(value) else "must be an IP address of this machine, such as 127.0.0.1"
         case "domain":
@@ -35,6 +40,8 @@ def complaint(key: str, value: Any) -> str | None:
             return None if good else "must be a domain name in lower case, such as agents.example.org"
         case "network_range":
             return _range_complaint(value)
+        case "notify_private_addresses":
+            return _addresses_complaint(value)
         case "database_url" if value is not None:
             return _url_complaint(value)
         case "resync_interval" | "time_scale":
@@ -49,6 +56,15 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _addresses_complaint(texts: tuple[str, ...]) -> str | None:
+    for text in texts:
+        try:
+            AllowedAddresses.of([text])
+        except ValueError:
+            return f"must be of addresses, networks such as 10.1.0.0/16 and names of hosts; {text!r} is none"
+    return None
 
 
 def _range_complaint(text: str) -> str | None:

@@ -15,6 +15,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from importlib import metadata
 from urllib.parse import unquote, urlsplit
 
@@ -25,24 +26,31 @@ from agentpod_core.controller import Controller, Pace, Parts
 from agentpod_core.embedding import SystemClock
 from agentpod_core.host import Host, Redactor, secrets_in
 from agentpod_core.plan import Timings
+from agentpod_core.values.addresses import AllowedAddresses
 from agentpod_server import app, dashboard, host_routes, listening, plugins
 from agentpod_server.api.root import Check
+from agentpod_server.census import Census
 from agentpod_server.embedded.daemons import Daemons
 from agentpod_server.embedded.postgres import EmbeddedPostgres
 from agentpod_server.engine import ServerEngine
 from agentpod_server.links import AgentLinks
+from agentpod_server.notifiers import WebhookNotifier
+from agentpod_server.notifiers.outward import Outward
 from agentpod_server.plugins import Routing
 from agentpod_server.records import Role, Scope
 from agentpod_server.secrets import KeyRing, PostgresSecretStore
 from agentpod_server.services import Addresses, EventHub, Offers, Services
+from agentpod_server.services.alerts import Wording
+from agentpod_server.services.retention import Kept
+from agentpod_server.services.watching import Watching
 from agentpod_server.settings import Settings
-from agentpod_server.state import State
+from agentpod_server.state import State, holders
 from agentpod_server.store import bootstrap, instance, migrations
 from agentpod_server.store.access import Access, access_beside, role_of
 from agentpod_server.store.database import Database
 from agentpod_server.store.engine import PostgresStore
 from agentpod_server.store.listen import Listener
-from agentpod_server.telemetry import PrometheusTelemetry
+from agentpod_server.telemetry import ServerTelemetry
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +62,7 @@ class Assembly(Struct, frozen=True, kw_only=True):
     """A server, ready to serve; ``daemon`` is the router's process, to be kept by ``daemons`` while it does."""
 
     services: Services
+    watching: Watching
     controller: Controller
     daemon: Daemon | None
     daemons: Daemons
@@ -93,8 +102,14 @@ async def open_database(settings: Settings, state: State) -> Access:
 
 
 @asynccontextmanager
-async def assembled(
-    settings: Settings, state: State, *, port: int, should_exit: Callable[[], bool], redactor: Redactor
+async def assembled(  # noqa: PLR0913 - what a server is made of
+    settings: Settings,
+    state: State,
+    telemetry: ServerTelemetry,
+    *,
+    port: int,
+    should_exit: Callable[[], bool],
+    redactor: Redactor,
 ) -> AsyncIterator[Assembly]:
     """Put a server together; ``port`` is the one that it listens on. ``redactor`` is told the secrets it holds.
 
@@ -114,7 +129,7 @@ async def assembled(
         own_store = PostgresSecretStore(database, KeyRing.of(key))
         _learn_own(redactor, settings, state, access)
         # Beside the loop, which a plugin that takes its time must not keep from heeding a signal.
-        host = await asyncio.to_thread(plugins.loaded, settings, [own_store], redactor)
+        host = await asyncio.to_thread(plugins.loaded, settings, [own_store, _webhooks(settings)], redactor)
         stack.push_async_callback(host.close)
         await plugins.remember(host, database)
         await plugins.opened(host, settings, state, clock)
@@ -124,7 +139,6 @@ async def assembled(
         store = PostgresStore(database, listener=listener, hosts=addresses.hosts, secret_stores=secret_stores)
         links = AgentLinks(runtime, store.secret)
         stack.push_async_callback(links.close)
-        telemetry = PrometheusTelemetry(version=version(), instance=state.instance)
         controller = Controller(
             Parts(
                 instance=state.instance,
@@ -136,6 +150,8 @@ async def assembled(
                 timings=Timings().scaled(settings.time_scale),
                 fixed_routes=(_dashboard(addresses, settings, port),),
                 merge=plugins.merger(host),
+                mend=plugins.mender(host),
+                heal=plugins.healer(host, links),
                 adapter_lack=plugins.adapter_lacks(host),
             ),
             # Two containers may have one host name, and each of them a process 1.
@@ -148,6 +164,13 @@ async def assembled(
                 scale=settings.time_scale,
             ),
         )
+        hub = EventHub(database, lambda: listener.follow("events"))
+        census = Census(database, controller, hub, telemetry.registry)
+
+        async def exposition() -> tuple[bytes, str]:
+            await census.refresh()
+            return telemetry.exposition()
+
         engine = ServerEngine(instance=state.instance, controller=controller, runtime=runtime, store=store, links=links)
         services = Services(
             database=database,
@@ -157,16 +180,30 @@ async def assembled(
             addresses=addresses,
             secret_store=secret_stores[settings.secret_store],
             secret_stores=secret_stores,
-            hub=EventHub(database, lambda: listener.follow("events")),
+            hub=hub,
             clock=clock,
             instance=state.instance,
             cursor_key=hashlib.blake2b(key, person=b"agentpod cursors").digest(),
             address_range=settings.network_range,
             avoid_subnets=lambda: host_routes.routed_subnets(state.instance),
             should_exit=should_exit,
+            wording=Wording(language=settings.language, dashboard=addresses.url(DASHBOARD, "dashboard")),
+            follow_alerts=lambda: listener.follow("alerts"),
+            time_scale=settings.time_scale,
+            kept=Kept(events_for=timedelta(days=settings.event_retention_days), events_per_pod=settings.events_per_pod),
         )
         yield Assembly(
             services=services,
+            watching=Watching(
+                engine=engine,
+                runtime=runtime,
+                router=routing.router,
+                clock=clock,
+                report=store.report,
+                folder=state.root,
+                percent=settings.disk_alert_percent,
+                scale=settings.time_scale,
+            ),
             controller=controller,
             daemon=routing.daemon,
             daemons=Daemons(state),
@@ -176,7 +213,8 @@ async def assembled(
                 database=database,
                 version=version(),
                 instance=state.instance,
-                exposition=telemetry.exposition,
+                exposition=exposition,
+                telemetry=telemetry,
                 handlers=dashboard.handlers(lambda: listener.follow("status")),
                 checks=_checks(runtime, routing, state.instance),
                 language=settings.language,
@@ -185,8 +223,10 @@ async def assembled(
         )
 
 
-async def start_router(assembly: Assembly, settings: Settings) -> None:
+async def start_router(assembly: Assembly, settings: Settings, state: State) -> None:
     """Start the router's process, if it has one; its ports must be free or its own.
+
+    Where another server of this folder runs one already, that is the leader's to keep or to replace.
 
     Raises:
         PermanentError: as ``listening.demand_free`` does.
@@ -194,7 +234,10 @@ async def start_router(assembly: Assembly, settings: Settings) -> None:
     daemon = assembly.daemon
     if daemon is None:
         return
-    if assembly.daemons.running(daemon.name) is None:
+    if assembly.daemons.running(daemon.name) is not None:
+        if holders(state.root, "controller") - {os.getpid()}:
+            return
+    else:
         for field, (address, port) in daemon.ports.items():
             listening.demand_free(address, port, f"AGENTPOD_ROUTER_{settings.router.upper()}_{field.upper()}")
     await assembly.daemons.start(daemon)
@@ -216,6 +259,12 @@ async def undone_on_failure(settings: Settings, state: State) -> AsyncIterator[C
         if postgres is not None and is_ours:
             await postgres.stop()
         raise
+
+
+def _webhooks(settings: Settings) -> WebhookNotifier:
+    # A target is a tenant's own: it must not lead to the pods of others, whatever else is opened.
+    allowed = AllowedAddresses.of(settings.notify_private_addresses, never=[settings.network_range])
+    return WebhookNotifier(Outward(allowed=allowed), agent=f"AgentPod/{version()}")
 
 
 def _learn_own(redactor: Redactor, settings: Settings, state: State, access: Access) -> None:

@@ -127,22 +127,35 @@ class State(Struct, frozen=True, kw_only=True):
         return context.get("token")
 
     @contextmanager
-    def lock(self, *roles: Role) -> Iterator[None]:
-        """Hold the folder for those halves of the server; the kernel lets go of it however the process ends.
+    def lock(self, *roles: Role, name: str = "") -> Iterator[None]:
+        """Hold the folder for those halves of the server of that name; the kernel lets go however the process ends.
 
         Raises:
             ConflictError: ``StateLocked``, with the pid of the process that holds it.
         """
         with ExitStack() as held:
             for role in roles:
-                held.enter_context(_hold(self.root / f"{role}.lock", role))
-            atomic.sweep(self.root)
+                held.enter_context(_hold(_lock(self.root, role, name), role))
+            if holders(self.root) == {os.getpid()}:
+                atomic.sweep(self.root)
             yield
 
 
-def holder(root: Path, role: Role) -> int | None:
+def holder(root: Path, role: Role, name: str = "") -> int | None:
     """Give the pid of the running process that holds ``role`` of that state folder; None when none does."""
-    path = root / f"{role}.lock"
+    return _holder(_lock(root, role, name))
+
+
+def holders(root: Path, role: Role | None = None) -> set[int]:
+    """Give the pids of all the servers of that state folder that run, or of those with that half."""
+    return {pid for path in root.glob(f"{role or ''}*.lock") if (pid := _holder(path))}
+
+
+def _lock(root: Path, role: Role, name: str) -> Path:
+    return root / (f"{role}-{name}.lock" if name else f"{role}.lock")
+
+
+def _holder(path: Path) -> int | None:
     try:
         file = path.open("rb")
     except OSError:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar
 
 import asyncpg
 import httpx
+import pytest
 import pytest_asyncio
 import uvicorn
 from argon2 import PasswordHasher
@@ -25,6 +26,7 @@ from msgspec import Meta, Struct
 
 from agentpod_core import (
     AgentAdapter,
+    AgentPodError,
     ConfigError,
     Door,
     Entrypoints,
@@ -47,9 +49,9 @@ from agentpod_core import (
     Workload,
 )
 from agentpod_core.host import Host
-from agentpod_core.observed import Probed
+from agentpod_core.observed import Probed, Trend
 from agentpod_core.plan import Plan
-from agentpod_core.testing import FakeLink, FakeRuntime
+from agentpod_core.testing import FakeLink, FakeNotifier, FakeRuntime
 from agentpod_core.values.status import PodStatus, Record
 from agentpod_core.values.workload import SECRETS_PATH
 from agentpod_server import dashboard
@@ -64,6 +66,7 @@ from agentpod_server.store.database import Database
 from agentpod_server.store.listen import Listener
 from agentpod_server.store.testing import Servers
 from agentpod_server.store.testing_servers import TestServer
+from agentpod_server.telemetry import ServerTelemetry
 
 __all__ = ["api", "rig", "served_rig"]
 
@@ -176,7 +179,10 @@ class RigEngine:
         self.fake = FakeRuntime(INSTANCE)
         self.leads: int | None = 1
         self.nudged: list[str] = []
+        self.looked: list[str] = []
+        self.troubles: dict[str, AgentPodError] = {}
         self.answers: dict[str, Probed] = {}
+        self.trends: dict[str, Trend] = {}
         self.links: dict[str, Link] = {}
 
     @property
@@ -191,16 +197,28 @@ class RigEngine:
 
     async def plan(self, pod_id: str) -> Plan | None:
         """Give a plan of one action."""
-        action = StartContainer(container=f"agentpod-{INSTANCE}-{pod_id}", reason="it does not run")
-        return Plan(actions=(action,), status=PodStatus(), assessed=Record(), record=Record())
+        action = StartContainer(container=f"agentpod-{INSTANCE}-{pod_id}", reason="NotRunning")
+        return Plan(
+            actions=(action,), status=PodStatus(), assessed=Record(), record=Record(), waits_for="WaitingToStart"
+        )
 
-    def nudge(self, key: str) -> None:
-        """Remember the key."""
-        self.nudged.append(key)
+    async def look(self, key: str) -> None:
+        """Remember the key, and end as the test said."""
+        self.looked.append(key)
+        if error := self.troubles.get(key):
+            raise error
+
+    async def nudge(self, *keys: str) -> None:
+        """Remember the keys."""
+        self.nudged += keys
 
     def probed(self, pod_id: str) -> Probed | None:
         """Give what the test said."""
         return self.answers.get(pod_id)
+
+    def trend(self, pod_id: str) -> Trend | None:
+        """Give what the test said."""
+        return self.trends.get(pod_id)
 
     async def link(self, pod_id: str) -> Link | None:
         """Give the test's link."""
@@ -218,7 +236,8 @@ class Rig:
         self.database = database
         self.engine = RigEngine()
         self.clock = SystemClock()
-        self.host = Host(builtins=[TalkerAdapter(), AlwaysProbe()], entry_points=[])
+        self.notifier = FakeNotifier()
+        self.host = Host(builtins=[TalkerAdapter(), AlwaysProbe(), self.notifier], entry_points=[])
         self.vault = PostgresSecretStore(database, KeyRing((Key(secrets.token_bytes(32)),)))
         self.listener = Listener(database)
         self.stopping = False
@@ -242,7 +261,8 @@ class Rig:
             database=database,
             version="0.0.0",
             instance=INSTANCE,
-            exposition=lambda: (b"agentpod_up 1\n", "text/plain; version=0.0.4"),
+            exposition=_exposition,
+            telemetry=ServerTelemetry(),
             handlers=dashboard.handlers(lambda: self.listener.follow("status")),
         )
         self.url = ""
@@ -304,6 +324,10 @@ class Rig:
             await running
 
 
+async def _exposition() -> tuple[bytes, str]:
+    return b"agentpod_up 1\n", "text/plain; version=0.0.4"
+
+
 async def eventually(claim: Callable[[], bool | Awaitable[bool]], seconds: float = 10.0) -> None:
     """Return when a claim has become true."""
     async with asyncio.timeout(seconds):
@@ -315,7 +339,7 @@ async def eventually(claim: Callable[[], bool | Awaitable[bool]], seconds: float
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def served_rig(postgres_servers: Servers) -> AsyncIterator[Rig]:
+async def served_rig(postgres_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     """Run one server for all tests of a session, over a database of its own."""
     postgres_server = postgres_servers.get("18")
     admin = await asyncpg.connect(postgres_server.admin())
@@ -324,6 +348,13 @@ async def served_rig(postgres_servers: Servers) -> AsyncIterator[Rig]:
     database = Database(postgres_server.access(_DATABASE).app_dsn)
     await database.open()
     rig = Rig(database)
+    await rig.host.open(
+        folder=tmp_path_factory.mktemp("plugins"),
+        instance=INSTANCE,
+        settings=lambda *_: {},
+        clock=rig.clock,
+        only={"probe": ()},
+    )
     async with rig.serving(create_app(rig.parts)):
         yield rig
     await rig.listener.close()
@@ -334,7 +365,11 @@ async def served_rig(postgres_servers: Servers) -> AsyncIterator[Rig]:
 async def rig(served_rig: Rig, postgres_server: TestServer) -> Rig:
     """Give the server as new: nothing in it but an administrator and a token of theirs."""
     admin = await asyncpg.connect(postgres_server.admin(_DATABASE))
-    await admin.execute("truncate tenants, events, operations, users, sessions, api_tokens, audit_log, secrets cascade")
+    found = await admin.fetch(
+        "select tablename from pg_tables where schemaname = 'public' and tablename <> all($1::text[])",
+        ["nodes", "settings", "migration"],
+    )
+    await admin.execute(f"truncate {', '.join(row['tablename'] for row in found)} cascade")
     await admin.close()
     served_rig.reset()
     await served_rig.services.identity.create_admin(PASSWORD)

@@ -12,8 +12,9 @@ import logging
 import signal
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
@@ -30,10 +31,16 @@ _log = logging.getLogger(__name__)
 
 
 class Watchdog:
-    """Watches the loop of the main thread; a call may hold it up for about ``seconds``."""
+    """Watches the loop of the main thread; a call may hold it up for about ``seconds``.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    ``lagged`` is told at each tick by how many seconds the loop was late.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, seconds: float, lagged: Callable[[float], None] = lambda _: None
+    ) -> None:
         self._loop = loop
+        self._lagged = lagged
         self._seconds = seconds
         self._tick = seconds / (_LOOKS + 1)
         self._beats = 0
@@ -46,7 +53,7 @@ class Watchdog:
     def watching(self) -> Iterator[None]:
         """Watch while the block runs; to be entered in the main thread."""
         before = signal.signal(_SIGNAL, self._look)
-        self._beat()
+        self._beat(time.monotonic())
         thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         thread.start()
         try:
@@ -57,9 +64,12 @@ class Watchdog:
             self._timer.cancel()
             signal.signal(_SIGNAL, before)
 
-    def _beat(self) -> None:
+    def _beat(self, due: float) -> None:
         self._beats += 1
-        self._timer = self._loop.call_later(self._tick, self._beat)
+        # Not the loop's own clock: it stands still while something holds the loop up.
+        now = time.monotonic()
+        self._lagged(now - due)
+        self._timer = self._loop.call_later(self._tick, self._beat, now + self._tick)
 
     def _watch(self) -> None:
         """Count the ticks that the loop misses: ticks, not time, for the whole process may have stood still."""

@@ -77,7 +77,8 @@ def show_events(  # noqa: PLR0913 - the filters
         _show(app, event, output)
     last = seen[-1]["seq"] if seen else after or 0
     lost = lambda: app.note(app.texts("note.lost"))  # noqa: E731 - shorter than a function
-    for event in app.client.follow_events(tenant=tenant, pod=pod, after=last, lost=lost):
+    missed = lambda: app.note(app.texts("note.missed"))  # noqa: E731 - shorter than a function
+    for event in app.client.follow_events(tenant=tenant, pod=pod, after=last, lost=lost, missed=missed):
         _show(app, event, output)
 
 

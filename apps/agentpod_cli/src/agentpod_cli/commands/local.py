@@ -1,4 +1,4 @@
-"""The verbs that need no server: ``up``, ``down``, ``db``, ``version``, ``completion``."""
+"""The verbs that need no server: ``up`` and its halves, ``down``, ``db``, ``version``, ``completion``."""
 
 from __future__ import annotations
 
@@ -39,6 +39,36 @@ def up(app: App, arguments: tuple[str, ...]) -> None:
       AGENTPOD_STATE_DIR=/srv/agentpod agentpod up
     """
     _become_server(app, "up", *arguments)
+
+
+@click.command(cls=Verb, context_settings=_PASS_ON)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[OPTION]...")
+@pass_app
+def server(app: App, arguments: tuple[str, ...]) -> None:
+    """Run the half of "up" that answers: API and dashboard, without the controller.
+
+    It shows and changes everything; a controller elsewhere acts on it.
+
+    Examples:
+      agentpod server
+      AGENTPOD_NAME=b AGENTPOD_PORT=8701 agentpod server
+    """
+    _become_server(app, "server", *arguments)
+
+
+@click.command(cls=Verb, context_settings=_PASS_ON)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[OPTION]...")
+@pass_app
+def controller(app: App, arguments: tuple[str, ...]) -> None:
+    """Run the half of "up" that acts: the controller, without API and dashboard.
+
+    Of several controllers one leads; another takes over when it is gone.
+
+    Examples:
+      agentpod controller
+      AGENTPOD_NAME=b agentpod controller
+    """
+    _become_server(app, "controller", *arguments)
 
 
 @click.command(cls=Verb, context_settings=_PASS_ON)

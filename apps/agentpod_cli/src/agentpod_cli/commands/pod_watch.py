@@ -13,6 +13,7 @@ from agentpod_cli.options import Verb, output_option, pass_app, pod_argument, se
 from agentpod_cli.render.amounts import cpus, local, memory
 from agentpod_cli.render.formats import Output, document
 from agentpod_cli.render.tables import Column, View, table
+from agentpod_cli.render.usage import used, with_gaps
 from agentpod_client import shapes
 
 
@@ -54,21 +55,32 @@ def events(app: App, reference: Reference, following: bool, after: int | None, o
 
 @click.command(cls=Verb)
 @pod_argument
+@click.option("--since", metavar="SPAN", help="What it used for so long: 45m, 24h, 30d.")
 @output_option
 @server_options
 @pass_app
-def stats(app: App, reference: Reference, output: Output) -> None:
-    """Show what a pod uses right now.
+def stats(app: App, reference: Reference, since: str | None, output: Output) -> None:
+    """Show what a pod uses right now, or what it used.
+
+    Minutes are kept for a day, tens of minutes for a week, hours for a month. A line of dashes stands for a
+    time in which nothing was measured: the pod did not run, or nobody watched.
 
     Examples:
       agentpod pod stats acme/support
-      watch agentpod pod stats acme/support
+      agentpod pod stats acme/support --since 24h
+      agentpod pod stats acme/support --since 30d -o json
     """
-    seen = app.client.get_pod_stats(reference.tenant, reference.pod)
+    seen = app.client.get_pod_stats(reference.tenant, reference.pod, since=since)
     if output in ("json", "yaml"):
         app.say(document(seen, output))
     elif output == "name":
         app.say(str(reference))
+    elif since is not None:
+        points = with_gaps(seen)
+        if points:
+            app.say(table(used(), points, app.texts, wide=output == "wide", coloured=app.coloured))
+        else:
+            app.note(app.texts("pod.nothing_measured", pod=reference))
     elif not seen["running"]:
         app.say(app.texts("pod.not_running", pod=reference))
     else:
@@ -106,6 +118,7 @@ def _usage() -> View[shapes.Stats]:
             Column(heading="processes", cell=lambda seen: str(seen.get("pids") or "")),
             Column(heading="received", cell=lambda seen: memory(seen.get("rx"))),
             Column(heading="sent", cell=lambda seen: memory(seen.get("tx"))),
+            Column(heading="storage", cell=lambda seen: memory(seen.get("storage")), wide=True),
         ),
         name=lambda _: "",
     )

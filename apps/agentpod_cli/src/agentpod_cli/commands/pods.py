@@ -8,14 +8,25 @@ from contextlib import suppress
 import click
 
 from agentpod_cli.app import App
+from agentpod_cli.commands.availability import By, demand_by, show_course
 from agentpod_cli.commands.creating import create_pod
 from agentpod_cli.commands.pod_change import token, update
 from agentpod_cli.commands.pod_config import config
 from agentpod_cli.commands.pod_life import delete, restart, start, stop
 from agentpod_cli.commands.pod_watch import events, logs, open_pod, stats
 from agentpod_cli.inputs import Reference
-from agentpod_cli.options import Noun, Verb, complete_tenants, output_option, pass_app, pod_argument, server_options
+from agentpod_cli.options import (
+    Noun,
+    Verb,
+    availability_options,
+    complete_tenants,
+    output_option,
+    pass_app,
+    pod_argument,
+    server_options,
+)
 from agentpod_cli.render import colours
+from agentpod_cli.render.alerts import alerts as open_alerts
 from agentpod_cli.render.formats import Output, document, listing, single
 from agentpod_cli.render.pods import Row, describe, pods
 from agentpod_client import shapes
@@ -75,23 +86,41 @@ def get(app: App, reference: Reference, output: Output) -> None:
 
 @click.command(cls=Verb)
 @pod_argument
+@availability_options
 @output_option
 @server_options
 @pass_app
-def status(app: App, reference: Reference, output: Output) -> None:
+def status(  # noqa: PLR0913 - click's options
+    app: App,
+    reference: Reference,
+    by: By | None,
+    since: float | None,
+    as_csv: bool,  # noqa: FBT001
+    output: Output,
+) -> None:
     """Say how a pod is: in one sentence, then in detail.
 
     Examples:
       agentpod pod status acme/support
+      agentpod pod status acme/support --by day --since 30d
       agentpod pod status acme/support -o json
     """
-    seen = app.client.get_pod(reference.tenant, reference.pod)
+    if by is not None:
+        show_course(app, reference, by=by, since=since, as_csv=as_csv, output=output)
+        return
+    demand_by(since=since, as_csv=as_csv)
+    seen = app.client.get_pod_status(reference.tenant, reference.pod)
     if output in ("json", "yaml"):
-        app.say(document(seen["status"], output))
+        app.say(document(seen, output))
     elif output == "name":
         app.say(str(reference))
     else:
-        app.say(describe(seen, app.texts, app.now(), coloured=app.coloured))
+        found = app.client.get_pod(reference.tenant, reference.pod)
+        whole: shapes.Pod = {**found, "status": seen}
+        app.say(describe(whole, app.texts, app.now(), coloured=app.coloured))
+        alerts = list(app.client.list_alerts(status="open", tenant=reference.tenant, pod=reference.pod))
+        if text := listing(open_alerts(app.texts, app.now()), alerts, output, app.texts, coloured=app.coloured):
+            app.say(f"\n{text}")
 
 
 def _with_stats(app: App, found: list[shapes.Pod]) -> list[Row]:

@@ -7,9 +7,11 @@ from typing import Any
 import click
 
 from agentpod_cli.app import App
+from agentpod_cli.commands.availability import By, demand_by, show_course
 from agentpod_cli.errors import misused
 from agentpod_cli.options import (
     Noun,
+    availability_options,
     output_option,
     pass_app,
     server_options,
@@ -19,6 +21,7 @@ from agentpod_cli.options import (
 )
 from agentpod_cli.progress import steps
 from agentpod_cli.render import pods, views
+from agentpod_cli.render.availability import glance
 from agentpod_cli.render.formats import Output, document, listing, single
 from agentpod_cli.wait import Waiter
 
@@ -84,15 +87,29 @@ def get(app: App, tenant: str, output: Output) -> None:
 
 @tenant.command()
 @tenant_argument
+@availability_options
 @output_option
 @server_options
 @pass_app
-def status(app: App, tenant: str, output: Output) -> None:
-    """Say how a tenant's pods are.
+def status(  # noqa: PLR0913 - click's options
+    app: App,
+    tenant: str,
+    by: By | None,
+    since: float | None,
+    as_csv: bool,  # noqa: FBT001
+    output: Output,
+) -> None:
+    """Say how a tenant's pods are, and how available they were.
 
     Examples:
       agentpod tenant status acme
+      agentpod tenant status acme --by day --since 30d
+      agentpod tenant status acme --by month --csv
     """
+    if by is not None:
+        show_course(app, tenant, by=by, since=since, as_csv=as_csv, output=output)
+        return
+    demand_by(since=since, as_csv=as_csv)
     seen = app.client.get_tenant_status(tenant)
     if output in ("json", "yaml"):
         app.say(document(seen, output))
@@ -103,6 +120,10 @@ def status(app: App, tenant: str, output: Output) -> None:
                 "tenant.verdict", tenant=seen["slug"], ready=seen["ready"], total=seen["total"], wanted=seen["wanted"]
             )
         )
+        if known := glance(seen.get("availability"), app.texts):
+            app.say(f"{app.texts('fact.availability')}: {known}")
+        if count := seen.get("open_alerts"):
+            app.say(app.texts("alert.count", count=count, tenant=seen["slug"]))
     if text := listing(pods.summaries(app.texts), seen["pods"], output, app.texts, coloured=app.coloured):
         app.say(text if output == "name" else f"\n{text}")
 

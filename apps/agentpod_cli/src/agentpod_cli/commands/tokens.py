@@ -30,9 +30,7 @@ def token() -> None:
 @output_option
 @server_options
 @pass_app
-def create(  # noqa: PLR0913 - click's options
-    app: App, name: str, role: Role, tenant: str | None, expires_in: float | None, output: Output
-) -> None:
+def create(app: App, name: str, role: Role, tenant: str | None, expires_in: float | None, output: Output) -> None:  # noqa: PLR0913 - click's options
     """Create an API token and print it. It is shown this once.
 
     Examples:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from agentpod_cli.render import colours
 from agentpod_cli.render.amounts import ABSENT, age, cpus, local, memory
+from agentpod_cli.render.availability import glance, percent
 from agentpod_cli.render.tables import Column, View, facts, table
 from agentpod_cli.render.views import yes_no
 from agentpod_cli.texts import Texts
@@ -48,6 +49,7 @@ def pods(texts: Texts, now: datetime) -> View[Row]:
             Column(heading="memory", cell=_memory),
             Column(heading="channels", cell=lambda row: _answer(row.pod, "ChannelsConnected", texts, now)),
             Column(heading="age", cell=lambda row: age(row.pod.get("created_at"), now)),
+            Column(heading="storage", cell=_storage, wide=True),
             Column(heading="image", cell=lambda row: row.pod["spec"].get("image") or "", wide=True),
             Column(heading="address", cell=lambda row: " ".join(row.pod.get("urls") or []), wide=True),
             Column(heading="last_error", cell=last_error, wide=True),
@@ -69,6 +71,7 @@ def summaries(texts: Texts) -> View[shapes.PodSummary]:
                 colour=lambda pod: colours.PHASES.get(pod.get("phase") or ""),
             ),
             Column(heading="ready", cell=lambda pod: yes_no(texts, pod.get("ready"))),
+            Column(heading="availability", cell=lambda pod: percent(pod.get("availability"))),
             Column(heading="message", cell=lambda pod: pod.get("message") or ""),
         ),
         name=lambda pod: pod["name"],
@@ -99,6 +102,7 @@ def describe(pod: shapes.Pod, texts: Texts, now: datetime, *, coloured: bool = F
             (texts("fact.address"), " ".join(pod.get("urls") or [])),
             (texts("fact.generation"), generation),
             (texts("fact.updated"), local(status.get("updated_at"))),
+            (texts("fact.availability"), glance(status.get("availability"), texts)),
             (texts("fact.repair"), status.get("repair") or ""),
         ],
         coloured=coloured,
@@ -133,6 +137,10 @@ def _answer(pod: shapes.Pod, kind: str, texts: Texts, now: datetime) -> str:
         return ABSENT
     word = {True: texts("value.ok"), False: condition["reason"], None: texts("value.unknown")}[condition["status"]]
     return f"{word} ({age(condition.get('since'), now)})"
+
+
+def _storage(row: Row) -> str:
+    return memory(row.stats.get("storage")) if row.stats else ABSENT
 
 
 def _memory(row: Row) -> str:

@@ -6,6 +6,7 @@ may be missing from the answer of another release.
 
 from __future__ import annotations
 
+from agentpod_client.shapes.alerts import Alert, Delivery, Notifier, NotifierKind, NotifierTest, Silence, Trouble
 from agentpod_client.shapes.identity import Login, Problem, ProblemItem, Token, Who
 from agentpod_client.shapes.platform import (
     Adapter,
@@ -22,17 +23,22 @@ from agentpod_client.shapes.platform import (
 )
 from agentpod_client.shapes.pods import (
     Action,
+    Availability,
+    AvailabilitySummary,
     Condition,
     Config,
     Door,
     Health,
+    MemoryTrend,
     Plan,
     Pod,
     PodSpec,
     PodStatus,
     PodSummary,
+    Probe,
     Reconciled,
     Stats,
+    StatsPoint,
     Tenant,
     TenantStatus,
 )
@@ -40,13 +46,21 @@ from agentpod_client.shapes.pods import (
 __all__ = [
     "Action",
     "Adapter",
+    "Alert",
+    "Availability",
+    "AvailabilitySummary",
     "Condition",
     "Config",
+    "Delivery",
     "Door",
     "Event",
     "Health",
     "Image",
     "Login",
+    "MemoryTrend",
+    "Notifier",
+    "NotifierKind",
+    "NotifierTest",
     "Operation",
     "OperationError",
     "Page",
@@ -56,16 +70,20 @@ __all__ = [
     "PodSpec",
     "PodStatus",
     "PodSummary",
+    "Probe",
     "Problem",
     "ProblemItem",
     "Progress",
     "Ready",
     "Reconciled",
+    "Silence",
     "Size",
     "Stats",
+    "StatsPoint",
     "Tenant",
     "TenantStatus",
     "Token",
+    "Trouble",
     "Version",
     "Who",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NotRequired, TypedDict
 
 from agentpod_client.bodies import Wanted
+from agentpod_client.shapes.platform import Operation
 
 
 class Condition(TypedDict):
@@ -34,6 +35,25 @@ class PodSpec(TypedDict):
     restarts: int
 
 
+class Availability(TypedDict):
+    """How available something was from ``begin`` to ``end``; ``percent`` is None where nothing is known."""
+
+    begin: str
+    end: str
+    ready_seconds: float
+    wanted_seconds: float
+    unknown_seconds: float
+    percent: float | None
+
+
+class AvailabilitySummary(TypedDict):
+    """Availability at a glance, by UTC; today and this month go on until now."""
+
+    today: Availability
+    this_month: Availability
+    last_month: Availability
+
+
 class PodStatus(TypedDict):
     """What is seen."""
 
@@ -45,6 +65,7 @@ class PodStatus(TypedDict):
     repair: str | None
     conditions: list[Condition]
     updated_at: str | None
+    availability: NotRequired[AvailabilitySummary | None]
 
 
 class Pod(TypedDict):
@@ -69,16 +90,60 @@ class Config(TypedDict):
     config: dict[str, Any]
 
 
-class Health(TypedDict):
-    """The last probe of a pod; None where it was not asked yet."""
+class Probe(TypedDict):
+    """How an agent is asked, in seconds."""
 
+    name: str
+    interval: float
+    timeout: float
+    failures: int
+    start_interval: float
+    start_deadline: float
+
+
+class MemoryTrend(TypedDict):
+    """Where an agent's memory is heading: bytes, bytes a second, and in how many seconds it is full."""
+
+    used: int
+    limit: int | None
+    growth: int
+    full_in: float | None
+
+
+class Health(TypedDict):
+    """How an agent is; ``well`` is None where it is not to run. What only the leader knows is None elsewhere."""
+
+    tenant: str
+    pod: str
     phase: str
+    well: bool | None
     alive: bool | None
     ready: bool | None
     reason: str
     message: str
+    since: str | None
+    probe: Probe | None
+    asked_here: bool
     seconds: float | None
     checked_at: str | None
+    next_at: str | None
+    failures: int | None
+    silences: int | None
+    waited: float | None
+    memory: MemoryTrend | None
+
+
+class StatsPoint(TypedDict):
+    """What a pod used in one step: averages and peaks."""
+
+    at: str
+    cpu: int
+    cpu_max: int
+    memory: int
+    memory_max: int
+    memory_limit: int | None
+    storage: int | None
+    restarts: int
 
 
 class Stats(TypedDict):
@@ -91,6 +156,9 @@ class Stats(TypedDict):
     pids: NotRequired[int | None]
     rx: NotRequired[int | None]
     tx: NotRequired[int | None]
+    storage: NotRequired[int | None]
+    step: NotRequired[int | None]
+    history: NotRequired[list[StatsPoint]]
 
 
 class Action(TypedDict):
@@ -110,15 +178,19 @@ class Plan(TypedDict):
     pod: str | None
     actions: list[Action]
     status: NotRequired[PodStatus | None]
+    waits_for: NotRequired[str | None]
+    waiting: NotRequired[str | None]
     wake_at: NotRequired[str | None]
+    concluded_at: NotRequired[str | None]
 
 
 class Reconciled(TypedDict):
-    """A dry run's plans, or how many passes were asked for."""
+    """A dry run's plans, or how many passes were asked for, and the operation that tells when they have been had."""
 
     dry_run: bool
     passes: int
     items: list[Plan]
+    operation: NotRequired[Operation | None]
 
 
 class Door(TypedDict):
@@ -152,6 +224,7 @@ class PodSummary(TypedDict):
     ready: bool
     reason: str
     message: str
+    availability: float | None
 
 
 class TenantStatus(TypedDict):
@@ -162,4 +235,6 @@ class TenantStatus(TypedDict):
     total: int
     ready: int
     phases: dict[str, int]
+    open_alerts: int
+    availability: AvailabilitySummary
     pods: list[PodSummary]

@@ -21,7 +21,6 @@ from agentpod_server.api.problems import reasons
 from agentpod_server.api.shapes import (
     DoorView,
     EventView,
-    HealthView,
     Page,
     PlanView,
     ReconcileRequest,
@@ -30,7 +29,7 @@ from agentpod_server.api.shapes import (
     StatusView,
 )
 from agentpod_server.records import Scope
-from agentpod_server.services import Services
+from agentpod_server.services import Services, usage
 
 
 class AgentsController(Controller):
@@ -48,21 +47,9 @@ class AgentsController(Controller):
         asking: NamedDependency[Scope],
         language: NamedDependency[Language],
     ) -> StatusView:
-        """Say what is seen of a pod."""
-        return views.pod_status_view(await services.pods.get(asking, tenant, pod), language)
-
-    @get(f"{POD}/health", operation_id="get_pod_health", summary="Get the last word on an agent")
-    async def health(
-        self,
-        tenant: FromPath[str],
-        pod: FromPath[str],
-        services: NamedDependency[Services],
-        asking: NamedDependency[Scope],
-        language: NamedDependency[Language],
-    ) -> HealthView:
-        """Say what the agent's probe last said."""
+        """Say what is seen of a pod, and how available it was."""
         found = await services.pods.get(asking, tenant, pod)
-        return views.health_view(found, services.agents.health(found), language)
+        return views.pod_status_view(found, language, await services.availability.pod_summary(asking, found))
 
     @get(f"{POD}/stats", operation_id="get_pod_stats", opt=reasons("EngineUnreachable"), summary="Measure a pod")
     async def stats(
@@ -71,9 +58,15 @@ class AgentsController(Controller):
         pod: FromPath[str],
         services: NamedDependency[Services],
         asking: NamedDependency[Scope],
+        since: Annotated[
+            str | None,
+            QueryParameter(pattern=usage.SPAN, description="With the history of so long: `45m`, `24h`, `30d`."),
+        ] = None,
     ) -> StatsView:
-        """Measure what a pod uses right now."""
-        return views.stats_view(await services.agents.usage(await services.pods.get(asking, tenant, pod)))
+        """Measure what a pod uses right now; with ``since`` also say what it used until now, for up to 35 days."""
+        found = await services.pods.get(asking, tenant, pod)
+        past = await services.usage.past(asking, found, None if since is None else usage.span(since))
+        return views.stats_view(await services.agents.usage(found), past)
 
     @get(
         f"{POD}/logs",
@@ -161,6 +154,7 @@ class AgentsController(Controller):
     opt=reasons("TenantNotFound", "PodNotFound", "EngineUnreachable"),
     summary="Look at pods now",
     status_code=200,
+    responses={202: ResponseSpec(ReconcileView, description="Passes were asked for; the operation tells when.")},
     tags=("Agents",),
     dto=StrictBody[ReconcileRequest],
     return_dto=None,
@@ -170,8 +164,11 @@ async def reconcile(
     services: NamedDependency[Services],
     asking: NamedDependency[Scope],
     language: NamedDependency[Language],
-) -> ReconcileView:
-    """Ask for a pass over the pods that are named, or say with ``dry_run`` what it would do."""
+) -> Response[ReconcileView]:
+    """Ask for a pass over the pods that are named, or say with ``dry_run`` what it would do.
+
+    The passes are an operation: whichever process leads has them, and it succeeds once they have ended.
+    """
     if data.pod is not None and data.tenant is None:
         problem = Problem(
             path="$.tenant", reason="MissingField", params={"field": "tenant"}, message="tenant is missing"
@@ -179,9 +176,11 @@ async def reconcile(
         raise ConfigError([problem], reason="InvalidRequest")
     chosen = await services.agents.chosen(asking, tenant=data.tenant, pod=data.pod)
     if not data.dry_run:
-        is_everything = data.tenant is None and asking.tenant_id is None
-        services.agents.nudge(chosen, everything=is_everything)
-        return ReconcileView(dry_run=False, passes=len(chosen), items=[])
+        asked = await services.passes.ask(asking, chosen, tenant=data.tenant, pod=data.pod)
+        services.runner.wake()
+        operation = views.operation_view(asked, language)
+        answer = ReconcileView(dry_run=False, passes=len(chosen), items=[], operation=operation)
+        return Response(answer, status_code=202, headers={"Location": f"/api/v1/operations/{asked.id}"})
     plans = [(pod, await services.agents.plan(pod)) for pod in chosen]
     items = [views.plan_view(pod, plan, language) for pod, plan in plans if plan is not None]
-    return ReconcileView(dry_run=True, passes=len(items), items=items)
+    return Response(ReconcileView(dry_run=True, passes=len(items), items=items))

@@ -25,11 +25,19 @@ from agentpod_core.values.names import SLUG
 from agentpod_server.api import auth, queries
 from agentpod_server.api import document_constants as constants
 from agentpod_server.api.problems import MEDIA_TYPE as PROBLEM
-from agentpod_server.api.shapes import ConfigView, OperationView, PodView, ProblemView, TenantView
+from agentpod_server.api.shapes import (
+    ConfigView,
+    NotifierView,
+    OperationView,
+    PodView,
+    ProblemView,
+    ReconcileView,
+    TenantView,
+)
 
 _REF: Final = "#/components/schemas/{name}"
 _VERSIONED: Final = (TenantView, PodView, ConfigView)
-_LOCATED: Final = ((201, TenantView), (201, PodView), (202, OperationView))
+_LOCATED: Final = ((201, TenantView), (201, PodView), (201, NotifierView), (202, OperationView), (202, ReconcileView))
 _SLUG: Final = {"type": "string", "pattern": f"^{SLUG.pattern}$", "maxLength": 30}
 _PATHS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "tenant": ("A tenant's slug.", _SLUG),
@@ -37,6 +45,9 @@ _PATHS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "adapter": ("An adapter's name.", constants.TEXT),
     "operation": ("An operation's id.", constants.TEXT),
     "token": ("A token's id.", constants.TEXT),
+    "alert": ("An alert's id.", constants.TEXT),
+    "silence": ("A silence's id.", constants.TEXT),
+    "notifier": ("A notifier's name.", constants.TEXT),
 }
 _NOT_FOUND: Final = {
     "tenant": ("TenantNotFound",),
@@ -44,6 +55,9 @@ _NOT_FOUND: Final = {
     "adapter": ("UnknownAdapter",),
     "operation": ("OperationNotFound",),
     "token": ("TokenNotFound",),
+    "alert": ("AlertNotFound",),
+    "silence": ("SilenceNotFound",),
+    "notifier": ("TargetNotFound",),
 }
 
 _ALSO: Final = {

@@ -40,12 +40,16 @@ TAGS: Final = {
     "Events": (
         "What happens. `GET /api/v1/events` lists, or with `Accept: text/event-stream` goes on as Server-Sent "
         "Events (`id` is the event's `seq`, to be sent back as Last-Event-ID; a comment every 15 quiet seconds; "
-        "the event `lost` tells a reader that is too slow to come again).\n\n"
+        "the event `lost` tells a reader that is too slow to come again, and `missed`, which comes first, one that "
+        "asks for events that are kept no longer that it gets what is left).\n\n"
         "`GET /api/v1/ws` is a WebSocket that sends the same events, one JSON text message each, with the query "
         "parameters `after`, `tenant` and `pod`. A client that cannot set the Authorization header sends a first "
-        'message within 10 seconds: `{"token": "ap_...", "after": null, "tenant": null, "pod": null}`. It is closed '
+        'message within 10 seconds: `{"token": "ap_...", "after": null, "tenant": null, "pod": null}`. Who asks for '
+        'events that are kept no longer gets `{"missed": true}` first. The socket is closed '
         "with 4401 (not authenticated), 4404 (no such tenant or pod), 4429 (too slow), or 1001 (the server goes)."
     ),
+    "Alerts": "What a person should know, and when nobody is to be told.",
+    "Notifiers": "Whom alerts are told, and by what way.",
     "Identity": "Who may come in.",
     "Server": "The server itself.",
 }

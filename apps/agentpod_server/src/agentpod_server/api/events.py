@@ -74,13 +74,16 @@ async def events(  # noqa: PLR0913 - the filters of a listing
     """List events, oldest first: after a number, or else the newest ``limit``.
 
     With ``Accept: text/event-stream`` the answer goes on: events from ``Last-Event-ID`` or ``after``
-    on, or only new ones; a comment every 15 quiet seconds.
+    on, or only new ones; a comment every 15 quiet seconds. Where events after that number are kept no
+    longer, the event ``missed`` comes first.
     """
     resumed = _resume_from(request.headers.get("last-event-id"), after)
     if EVENT_STREAM in request.headers.get("accept", ""):
         await services.events.look_up(asking, tenant, pod)
+        has_missed = await services.events.has_missed(asking, resumed, tenant=tenant, pod=pod)
         source = services.events.stream(asking, after=resumed, tenant=tenant, pod=pod)
-        return Stream(streams.server_sent(source, language), media_type=EVENT_STREAM, headers=streams.UNBUFFERED)
+        told = streams.server_sent(source, language, has_missed=has_missed)
+        return Stream(told, media_type=EVENT_STREAM, headers=streams.UNBUFFERED)
     found, following = await services.events.listing(
         asking, after=after, tenant=tenant, pod=pod, cursor=cursor, limit=limit
     )
@@ -148,6 +151,8 @@ async def _send(  # noqa: PLR0913 - the filters of a stream
     pod: str | None,
 ) -> int:
     """Send until the stream ends; gives the code to close with."""
+    if await services.events.has_missed(asking, after, tenant=tenant, pod=pod):
+        await socket.send_text('{"missed":true}')
     async with aclosing(services.events.stream(asking, after=after, tenant=tenant, pod=pod)) as source:  # type: ignore[type-var]
         try:
             async for event in source:

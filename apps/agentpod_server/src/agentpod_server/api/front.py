@@ -15,6 +15,8 @@ from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.types import Message, Receive, Scope, Send
 
+from agentpod_server.api import requests
+
 _ENCODED_SLASH = re.compile(rb"%2[fF]")
 
 
@@ -27,7 +29,12 @@ class App(Litestar):
             scope = routable(scope)
             if scope["method"] == "HEAD":
                 scope, receive, send = _as_get(scope, receive, send)
-        await super().__call__(scope, receive, send)
+        elif scope["type"] != ScopeType.WEBSOCKET:
+            await super().__call__(scope, receive, send)
+            return
+        scope.setdefault("state", {})
+        with requests.told(scope, self.state["telemetry"]):
+            await super().__call__(scope, receive, send)
 
 
 def routable(scope: Scope) -> Scope:

@@ -80,7 +80,7 @@ def answer(request: Request[Any, Any, Any], error: AgentPodError) -> Response[by
         headers["WWW-Authenticate"] = 'Bearer realm="agentpod"'
     if view.status >= 500:  # noqa: PLR2004 - an HTTP status
         path = requests.logged_path(request.scope)
-        _log.warning("%s %s failed: %s [%s]", request.method, path, error, view.request_id)
+        _log.warning("%s %s failed: %s", request.method, path, error)
     return Response(msgspec.json.encode(view), status_code=view.status, media_type=MEDIA_TYPE, headers=headers)
 
 
@@ -131,7 +131,7 @@ def _amount(size: int | None) -> str:
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     request_id = requests.request_id(request.scope)
-    _log.error("%s %s failed [%s]", request.method, requests.logged_path(request.scope), request_id, exc_info=error)
+    _log.error("%s %s failed", request.method, requests.logged_path(request.scope), exc_info=error)
     return answer(request, AgentPodError("InternalError", request_id=request_id))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import time
+from contextlib import AbstractContextManager
 from ipaddress import ip_address
 from typing import Any, cast
 from urllib.parse import quote
@@ -15,9 +17,11 @@ from litestar.enums import ScopeType
 from litestar.types import Message, Scope
 
 from agentpod_core.catalogue import Language, negotiate
+from agentpod_server.telemetry import ServerTelemetry
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _FACTS = "agentpod.request"
+_TRACE_HEADERS = ("traceparent", "tracestate", "baggage")
 _log = logging.getLogger(__name__)
 
 SAFE_HEADERS = {
@@ -79,6 +83,14 @@ def logged_path(scope: Scope) -> str:
     return quote(scope["path"], safe="/:@,+=~")
 
 
+def told(scope: Scope, telemetry: ServerTelemetry) -> AbstractContextManager[None]:
+    """Have everything that is logged and traced in the block belong to that request."""
+    facts = _facts(scope)
+    facts["telemetry"], facts["begun"] = telemetry, time.monotonic()
+    headers = {name: value for name in _TRACE_HEADERS if (value := _header(scope, name.encode()))}
+    return telemetry.request(request_id(scope), str(scope.get("method", "WEBSOCKET")), headers)
+
+
 async def add_headers(message: Message, scope: Scope) -> None:
     """Put the request's id and the safe headers on an answer as it starts, and log it in a line.
 
@@ -87,7 +99,10 @@ async def add_headers(message: Message, scope: Scope) -> None:
     if message["type"] != "http.response.start" or scope["type"] != ScopeType.HTTP:
         return
     level = logging.DEBUG if scope["method"] in {"GET", "HEAD", "OPTIONS"} else logging.INFO
-    _log.log(level, "%s %s %d [%s]", scope["method"], logged_path(scope), message["status"], request_id(scope))
+    _log.log(level, "%s %s %d", scope["method"], logged_path(scope), message["status"])
+    facts = _facts(scope)
+    route = str(scope.get("path_template") or "")
+    facts["telemetry"].answered(scope["method"], route, message["status"], time.monotonic() - facts["begun"])
     headers = MutableScopeHeaders.from_message(message)
     headers["X-Request-Id"] = request_id(scope)
     if "language" in _facts(scope):

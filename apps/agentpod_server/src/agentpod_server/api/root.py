@@ -44,7 +44,7 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     """
     if not _is_local(request) and await auth.by_bearer(request) is None:
         raise AgentPodError("Unauthenticated")
-    body, media_type = request.app.state["exposition"]()
+    body, media_type = await request.app.state["exposition"]()
     return Response(body, media_type=media_type)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from litestar import Router
 from litestar.types import ControllerRouterHandler
 
-from agentpod_server.api import adapters, events, identity, operations, queries, root
+from agentpod_server.api import adapters, alerts, events, health, identity, operations, queries, root
 from agentpod_server.api.agents import AgentsController, reconcile
+from agentpod_server.api.availability import AvailabilityController
 from agentpod_server.api.pods import AllPodsController, PodsController
 from agentpod_server.api.tenants import TenantsController
 
@@ -23,6 +24,9 @@ def routes() -> list[ControllerRouterHandler]:
             AllPodsController,
             PodsController,
             AgentsController,
+            AvailabilityController,
+            health.list_health,
+            health.pod_health,
             reconcile,
             adapters.adapters,
             adapters.adapter_,
@@ -30,6 +34,7 @@ def routes() -> list[ControllerRouterHandler]:
             adapters.plugins,
             adapters.images,
             adapters.build_image,
+            *alerts.HANDLERS,
             events.events,
             events.events_socket,
             operations.operations,

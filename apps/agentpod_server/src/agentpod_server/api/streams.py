@@ -26,11 +26,16 @@ _CHUNK = 32 * 1024
 _log = logging.getLogger(__name__)
 
 
-async def server_sent(events: AsyncIterator[EventRecord | None], language: Language) -> AsyncIterator[bytes]:
+async def server_sent(
+    events: AsyncIterator[EventRecord | None], language: Language, *, has_missed: bool = False
+) -> AsyncIterator[bytes]:
     """Write events as an event stream: ``id`` is the number to resume from, quiet times get a comment.
 
-    A reader that is too slow gets the event ``lost``, and the stream ends: it is to reconnect.
+    A reader that is too slow gets the event ``lost``, and the stream ends: it is to reconnect. One that comes
+    after events were taken away is told ``missed`` first, and gets what is left.
     """
+    if has_missed:
+        yield b"event: missed\ndata: {}\n\n"
     async with aclosing(events) as source:  # type: ignore[type-var]
         try:
             async for event in source:

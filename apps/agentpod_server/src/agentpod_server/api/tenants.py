@@ -133,8 +133,10 @@ class TenantsController(Controller):
         asking: NamedDependency[Scope],
         language: NamedDependency[Language],
     ) -> TenantStatusView:
-        """Say how the tenant's pods are."""
-        return views.tenant_status_view(await services.tenants.status(asking, tenant), language)
+        """Say how the tenant's pods are, and how available they were."""
+        found = await services.tenants.status(asking, tenant)
+        summary, this_month = await services.availability.tenant_summary(asking, found.tenant)
+        return views.tenant_status_view(found, summary, this_month, language)
 
 
 def _answer(tenant: TenantRecord, status: int = 200) -> Response[TenantView]:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from agentpod_core import Action, AgentAdapter, Usage, catalogue
+from agentpod_core import AgentAdapter, Usage, catalogue
 from agentpod_core.catalogue import Language
 from agentpod_core.host import PluginInfo, report
 from agentpod_core.plan import Plan
 from agentpod_core.ports import pod_key
+from agentpod_core.values.actions import PlannedAction
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import PodStatus
 from agentpod_server.api.shapes import (
     ActionView,
+    AvailabilitySummaryView,
+    AvailabilityView,
     ConditionView,
     ConfigView,
     EventView,
-    HealthView,
     OperationErrorView,
     OperationView,
     PlanView,
@@ -28,16 +31,19 @@ from agentpod_server.api.shapes import (
     ProgressView,
     SizeView,
     SpecView,
+    StatsPointView,
     StatsView,
     StatusView,
     TenantStatusView,
     TenantView,
     TokenView,
 )
+from agentpod_server.availability import Availability
 from agentpod_server.records import ApiTokenRecord, EventRecord, OperationRecord, PodRecord, TenantRecord
 from agentpod_server.services import Services
-from agentpod_server.services.agents import Health
+from agentpod_server.services.availability import Summary
 from agentpod_server.services.tenants import TenantStatus
+from agentpod_server.services.usage import Past
 
 
 def tenant_view(tenant: TenantRecord) -> TenantView:
@@ -55,14 +61,18 @@ def tenant_view(tenant: TenantRecord) -> TenantView:
     )
 
 
-def tenant_status_view(status: TenantStatus, language: Language) -> TenantStatusView:
-    """Show how a tenant's pods are."""
+def tenant_status_view(
+    status: TenantStatus, summary: Summary, this_month: Mapping[str, Availability], language: Language
+) -> TenantStatusView:
+    """Show how a tenant's pods are, and were; ``this_month`` has their availability by their ids."""
     return TenantStatusView(
         slug=status.tenant.slug,
         wanted=status.tenant.wanted,
         total=len(status.pods),
         ready=status.ready,
         phases=status.phases,
+        open_alerts=status.open_alerts,
+        availability=summary_view(summary),
         pods=[
             PodSummary(
                 name=pod.name,
@@ -72,6 +82,7 @@ def tenant_status_view(status: TenantStatus, language: Language) -> TenantStatus
                 ready=pod.status.ready,
                 reason=pod.status.reason,
                 message=catalogue.text(pod.status.reason, pod.status.params, language),
+                availability=this_month[pod.id].percent if pod.id in this_month else None,
             )
             for pod in status.pods
         ],
@@ -111,20 +122,46 @@ def config_view(services: Services, pod: PodRecord) -> ConfigView:
     return ConfigView(adapter=pod.spec.adapter, config_version=version, generation=pod.generation, config=config)
 
 
-def pod_status_view(pod: PodRecord, language: Language) -> StatusView:
+def pod_status_view(pod: PodRecord, language: Language, summary: Summary | None = None) -> StatusView:
     """Show what is seen of a pod."""
-    return msgspec.structs.replace(status_view(pod.status, language), updated_at=pod.status_at)
+    return msgspec.structs.replace(
+        status_view(pod.status, language, f"{pod.tenant}/{pod.name}"),
+        updated_at=pod.status_at,
+        availability=None if summary is None else summary_view(summary),
+    )
 
 
-def status_view(status: PodStatus, language: Language) -> StatusView:
-    """Show a status, stored or only planned."""
+def availability_view(one: Availability) -> AvailabilityView:
+    """Show what came of a span of time."""
+    return AvailabilityView(
+        begin=one.span.begin,
+        end=one.span.end,
+        ready_seconds=one.ready,
+        wanted_seconds=one.wanted,
+        unknown_seconds=one.unknown,
+        percent=one.percent,
+    )
+
+
+def summary_view(summary: Summary) -> AvailabilitySummaryView:
+    """Show availability at a glance."""
+    return AvailabilitySummaryView(
+        today=availability_view(summary.today),
+        this_month=availability_view(summary.this_month),
+        last_month=availability_view(summary.last_month),
+    )
+
+
+def status_view(status: PodStatus, language: Language, ref: str) -> StatusView:
+    """Show a status, stored or only planned, of the pod that goes by those two names."""
+    repair = catalogue.repair(status.reason, status.params, language)
     return StatusView(
         observed_generation=status.observed_generation,
         phase=status.phase,
         ready=status.ready,
         reason=status.reason,
         message=catalogue.text(status.reason, status.params, language),
-        repair=catalogue.repair(status.reason, status.params, language),
+        repair=repair.replace("TENANT/POD", ref) if repair else None,
         conditions=[
             ConditionView(
                 type=one.type,
@@ -147,41 +184,31 @@ def plan_view(pod: PodRecord, plan: Plan, language: Language) -> PlanView:
         tenant=pod.tenant,
         pod=pod.name,
         actions=[action_view(action, language) for action in plan.actions],
-        status=status_view(plan.status, language),
+        status=status_view(plan.status, language, f"{pod.tenant}/{pod.name}"),
+        waits_for=plan.waits_for or None,
+        waiting=catalogue.text(plan.waits_for, {}, language) if plan.waits_for else None,
         wake_at=plan.wake_at,
+        concluded_at=pod.status_at,
     )
 
 
-def action_view(action: Action, language: Language) -> ActionView:
+def action_view(action: PlannedAction, language: Language) -> ActionView:
     """Show one change: what it is, what it is done to, and why."""
     facts = msgspec.structs.asdict(action)
     target = next((facts[key] for key in ("name", "container", "image", "ports") if key in facts), "")
-    known = action.reason in catalogue.reasons()
     return ActionView(
         action=str(type(action).__struct_config__.tag),
         target=", ".join(map(str, target)) if isinstance(target, tuple) else str(target),
         reason=action.reason,
-        message=catalogue.text(action.reason, {}, language) if known else action.reason,
+        message=catalogue.text(action.reason, {}, language),
     )
 
 
-def health_view(pod: PodRecord, health: Health, language: Language) -> HealthView:
-    """Show the last word on an agent."""
-    return HealthView(
-        phase=pod.status.phase,
-        alive=health.alive,
-        ready=health.ready,
-        reason=health.reason,
-        message=catalogue.text(health.reason, health.params, language),
-        seconds=health.seconds,
-        checked_at=health.checked_at,
-    )
-
-
-def stats_view(usage: Usage | None) -> StatsView:
-    """Show what a pod uses."""
+def stats_view(usage: Usage | None, past: Past) -> StatsView:
+    """Show what a pod uses, and what it used."""
+    history = [msgspec.convert(point, StatsPointView, from_attributes=True) for point in past.points]
     if usage is None:
-        return StatsView(running=False)
+        return StatsView(running=False, storage=past.storage, step=past.step, history=history)
     return StatsView(
         running=True,
         cpu=usage.cpu,
@@ -190,6 +217,9 @@ def stats_view(usage: Usage | None) -> StatsView:
         pids=usage.pids,
         rx=usage.rx,
         tx=usage.tx,
+        storage=past.storage,
+        step=past.step,
+        history=history,
     )
 
 

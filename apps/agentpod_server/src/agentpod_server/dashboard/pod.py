@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from agentpod_core import AgentAdapter, AgentPodError, NotFoundError, catalogue
 from agentpod_core.catalogue import Language
 from agentpod_server import forms
 from agentpod_server.api import views
+from agentpod_server.api.shapes import PlanView
 from agentpod_server.dashboard import pages, podforms, shown
 from agentpod_server.dashboard.pages import Anything
 from agentpod_server.dashboard.pods import pod_of
@@ -22,6 +24,7 @@ from agentpod_server.services import Services
 from agentpod_server.services.render import resources_of
 
 EVENTS = 30
+PLAN_SECONDS = 3.0
 _DONE = frozenset({"made", "there", "saved", "unchanged", "restart", "start", "stop", "delete"})
 
 
@@ -138,12 +141,26 @@ def _form(
         return None, catalogue.text(missing.reason, missing.params, language), raw
 
 
+async def _plan(services: Services, pod: PodRecord, language: Language) -> PlanView | None:
+    """Say what a pass would do now; None while the engine cannot be asked."""
+    try:
+        async with asyncio.timeout(PLAN_SECONDS):
+            found = await services.agents.plan(pod)
+    except (AgentPodError, TimeoutError):
+        # Why it cannot be asked stands in the conditions.
+        return None
+    return None if found is None else views.plan_view(pod, found, language)
+
+
 async def _live_facts(services: Services, asking: Scope, language: Language, pod: PodRecord) -> dict[str, Any]:
     events, _ = await services.events.listing(asking, tenant=pod.tenant, pod=pod.name, limit=EVENTS)
     kind = services.offers.find_adapter(pod.spec.adapter)
     size, limits = resources_of(kind, pod.spec) if kind else (pod.spec.size, None)
+    plan = await _plan(services, pod, language)
     return {
         "pod": shown.shown_pod(services, pod, language),
+        "availability": await services.availability.pod_summary(asking, pod),
+        "plan": plan,
         "conditions": views.pod_status_view(pod, language).conditions,
         "events": [shown.shown_event(one, language) for one in reversed(events)],
         "after": events[-1].seq if events else 0,

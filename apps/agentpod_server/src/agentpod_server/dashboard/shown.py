@@ -12,9 +12,11 @@ from msgspec import Struct
 from agentpod_core import catalogue
 from agentpod_core.catalogue import Language
 from agentpod_core.values.pods import Wanted
-from agentpod_core.values.status import ConditionType, Phase, Severity
+from agentpod_core.values.status import Phase, Severity
+from agentpod_server.alert_records import AlertRecord
 from agentpod_server.records import EventRecord, PodRecord
 from agentpod_server.services import Services
+from agentpod_server.services.alerts import sentence
 
 Tone = Literal["good", "busy", "warn", "bad", "idle"]
 
@@ -101,6 +103,27 @@ class ShownEvent(Struct, frozen=True, kw_only=True):
         return f"/dashboard/tenants/{self.record.tenant}" if self.record.tenant else ""
 
 
+class ShownAlert(Struct, frozen=True, kw_only=True):
+    """An open alert; ``ref`` is empty for the platform's."""
+
+    ref: str
+    tone: Tone
+    title: str
+    message: str
+    is_silenced: bool
+
+
+def shown_alert(alert: AlertRecord, language: Language) -> ShownAlert:
+    """Show an alert."""
+    return ShownAlert(
+        ref=f"{alert.tenant}/{alert.pod}" if alert.pod else "",
+        tone=_SEVERITIES[alert.severity],
+        title=catalogue.title(alert.reason, language),
+        message=sentence(alert, language),
+        is_silenced=alert.is_silenced,
+    )
+
+
 def shown_pod(services: Services, pod: PodRecord, language: Language) -> ShownPod:
     """Show a pod."""
     status = pod.status
@@ -134,13 +157,9 @@ def _grouped(pods: Iterable[ShownPod]) -> Iterable[tuple[str, list[ShownPod]]]:
 
 
 def _health(services: Services, pod: PodRecord, language: Language) -> ShownHealth:
-    health = services.agents.health(pod)
+    word = services.healths.word(pod)
     tone: Tone = "idle"
-    if pod.spec.wanted is Wanted.RUNNING and health.ready is not None:
-        tone = "good" if health.ready else "warn"
-    ready = pod.status.condition(ConditionType.READY)
-    return ShownHealth(
-        tone=tone,
-        text=catalogue.text(health.reason, health.params, language),
-        at=health.checked_at or (ready.since if ready else None),
-    )
+    if pod.spec.wanted is Wanted.RUNNING and word.ready is not None:
+        tone = "good" if word.ready else "warn"
+    text = catalogue.text(word.reason, word.params, language)
+    return ShownHealth(tone=tone, text=text, at=word.checked_at or word.since)

@@ -180,12 +180,14 @@ async def _page(  # noqa: PLR0913 - what a page needs
     status = await services.tenants.status(asking, slug)
     events, _ = await services.events.listing(asking, tenant=slug, limit=_EVENTS)
     tenant = status.tenant
+    summary, _ = await services.availability.tenant_summary(asking, tenant)
     return pages.page(
         request,
         "tenant.html",
         status=podforms.status_of(error) if error else 200,
         tenant=tenant,
         ready=status.ready,
+        availability=summary,
         pods=[shown.shown_pod(services, one, language) for one in status.pods],
         events=[shown.shown_event(one, language) for one in reversed(events)],
         form=_form(language, tenant, posted, error),

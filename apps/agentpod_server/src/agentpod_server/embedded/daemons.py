@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 import signal
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import msgspec
 from agentpod_core.errors import AgentPodError, PermanentError
 from agentpod_core.values.routes import Daemon
 from agentpod_server.embedded import accounts, logs, processes
+from agentpod_server.embedded.alone import alone
 from agentpod_server.embedded.launch import launch
 from agentpod_server.embedded.layout import lay_out
 from agentpod_server.embedded.processes import Process
@@ -44,6 +46,10 @@ class Daemons:
             PermanentError: ``ProcessNotStarted``, or a path that is not ours to write.
         """
         record = self._record(daemon.name)
+        async with alone(record.with_suffix(".busy")):
+            return await self._start(daemon, record)
+
+    async def _start(self, daemon: Daemon, record: Path) -> Process:
         identity = _identity(daemon)
         account = accounts.account(accounts.PROXY)
         there = processes.running(record)
@@ -72,11 +78,17 @@ class Daemons:
         _log.info("daemon %s runs as pid %d", daemon.name, process.pid)
         return process
 
-    async def keep(self, daemon: Daemon) -> None:
-        """Start it, and again whenever it ends, with growing pauses; until cancelled, which leaves it running."""
+    async def keep(self, daemon: Daemon, is_mine: Callable[[], bool] = lambda: True) -> None:
+        """Start it, and again whenever it ends, with growing pauses; until cancelled, which leaves it running.
+
+        Of several servers one keeps it: who finds that it is not ``is_mine`` only looks again later.
+        """
         loop = asyncio.get_running_loop()
         pause = _FIRST_PAUSE
         while True:
+            if not is_mine():
+                await asyncio.sleep(_LOOK)
+                continue
             begun = loop.time()
             try:
                 process = await self.start(daemon)

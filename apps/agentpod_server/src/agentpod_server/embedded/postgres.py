@@ -9,14 +9,10 @@ and databases are the store's: after the first start there is a superuser and no
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import logging
-import os
 import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +24,7 @@ from agentpod_server.embedded import accounts, initdb, logs, processes, programs
 from agentpod_server.embedded import postgres_files as files
 from agentpod_server.embedded.access import SUPERUSER, Credentials, DatabaseAccess, socket_folder
 from agentpod_server.embedded.accounts import Account
+from agentpod_server.embedded.alone import alone
 from agentpod_server.embedded.launch import launch
 from agentpod_server.embedded.processes import Process
 from agentpod_server.state import State
@@ -60,7 +57,7 @@ class EmbeddedPostgres:
                 ``StateFolderUnreachable``, ``DatabaseNotStarted`` with the end of its log as detail.
             TemporaryError: ``DatabaseDiskFull``.
         """
-        async with self._alone():
+        async with alone(self._record.with_suffix(".busy")):
             return await self._start()
 
     async def _start(self) -> DatabaseAccess:
@@ -90,7 +87,7 @@ class EmbeddedPostgres:
 
     async def stop(self) -> bool:
         """Shut it down fast and cleanly (open transactions are rolled back); False when none runs."""
-        async with self._alone():
+        async with alone(self._record.with_suffix(".busy")):
             return await self._end()
 
     async def _end(self) -> bool:
@@ -123,20 +120,6 @@ class EmbeddedPostgres:
     def program(self, name: str) -> Path:
         """Give the path of one of its programs (``pg_dump``, ``pg_restore``, ``psql``)."""
         return programs.install(self._state.folder("programs")) / name
-
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        """Keep others of this folder out meanwhile: the two halves of a server may both want it started."""
-        path = self._record.with_suffix(".busy")
-        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), "r+b") as file:
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    await asyncio.sleep(_PATIENCE)
-                else:
-                    break
-            yield
 
     def _account(self) -> Account | None:
         if self._data.exists() and (there := accounts.owner(self._data.stat().st_uid)):

@@ -47,7 +47,7 @@ class PostgresSecretStore(SecretStore):
             PermanentError: ``SecretUnreadable``.
         """
         row = None
-        if known(tenant) is not None:
+        if not tenant or known(tenant) is not None:
             async with self._taking_part(tenant):
                 row = await secrets.find(tenant, ref.key, ref.version)
         if row is None:
@@ -70,7 +70,7 @@ class PostgresSecretStore(SecretStore):
         """Use the caller's transaction, or one of our own."""
         transaction = joined()
         if transaction is None or transaction.database is not self._database:
-            async with self._database.transaction(Scope(tenant_id=tenant)):
+            async with self._database.transaction(Scope(tenant_id=tenant or None)):
                 yield
             return
         if transaction.scope.tenant_id not in {None, tenant}:

@@ -10,10 +10,8 @@ from msgspec import Struct
 
 from agentpod_core import AgentAdapter, ConflictError, Door, NotFoundError, Pod, TemporaryError, Usage
 from agentpod_core.plan import Plan
-from agentpod_core.ports import RESYNC, pod_key, tenant_key
 from agentpod_core.values.names import container_name
 from agentpod_core.values.pods import Wanted
-from agentpod_core.values.status import ConditionType
 from agentpod_server.records import PodRecord, Scope
 from agentpod_server.services.addresses import Addresses
 from agentpod_server.services.engine import Engine
@@ -23,17 +21,6 @@ from agentpod_server.store import generations, pod_listings, pods, tenants
 from agentpod_server.store.database import Database
 
 _PAGE = 500
-
-
-class Health(Struct, frozen=True, kw_only=True):
-    """The last word on an agent; None where nobody asked it yet."""
-
-    alive: bool | None
-    ready: bool | None
-    reason: str
-    params: dict[str, object]
-    seconds: float | None
-    checked_at: datetime | None
 
 
 class OpenDoor(Struct, frozen=True, kw_only=True):
@@ -74,39 +61,6 @@ class Agents:
                 after = page.next
                 if after is None:
                     return found
-
-    def nudge(self, some: list[PodRecord], *, everything: bool = False) -> None:
-        """Ask for a pass over pods and their tenants, or over everything there is."""
-        if everything:
-            self._engine.nudge(RESYNC)
-            return
-        for tenant_id in dict.fromkeys(pod.tenant_id for pod in some):
-            self._engine.nudge(tenant_key(tenant_id))
-        for pod in some:
-            self._engine.nudge(pod_key(pod.id))
-
-    def health(self, pod: PodRecord) -> Health:
-        """Give the probe's last word, or, where another process asks, what was concluded from it."""
-        probed = self._engine.probed(pod.id)
-        if probed is not None:
-            result = probed.result
-            return Health(
-                alive=result.alive,
-                ready=result.ready,
-                reason=result.reason,
-                params=result.params,
-                seconds=result.seconds,
-                checked_at=probed.at,
-            )
-        alive, ready = (pod.status.condition(kind) for kind in (ConditionType.ALIVE, ConditionType.READY))
-        return Health(
-            alive=alive.status if alive else None,
-            ready=ready.status if ready else None,
-            reason=ready.reason if ready else pod.status.reason,
-            params=ready.params if ready else pod.status.params,
-            seconds=None,
-            checked_at=None,
-        )
 
     async def usage(self, pod: PodRecord) -> Usage | None:
         """Measure a pod; None while it does not run."""

@@ -50,7 +50,7 @@ def present(adapter: AgentAdapter[Any], spec: PodSpec) -> dict[str, Any]:
 def shown(adapter: AgentAdapter[Any] | None, spec: PodSpec) -> dict[str, Any]:
     """Give a config for people: secrets masked. Without its adapter, by the shape of references."""
     masked = (
-        _masked_by_shape(spec.config)
+        masked_by_shape(spec.config)
         if adapter is None
         else schema.mask(published(adapter.config_type), present(adapter, spec))
     )
@@ -116,7 +116,8 @@ def _reference(value: dict[str, Any]) -> SecretRef | None:
         return None
 
 
-def _masked_by_shape(value: Any) -> Any:
+def masked_by_shape(value: Any) -> Any:
+    """Mask what looks like a reference; for what nobody can tell the schema of."""
     if isinstance(value, dict):
-        return dict(_MASK) if _reference(value) else {key: _masked_by_shape(item) for key, item in value.items()}
-    return [_masked_by_shape(item) for item in value] if isinstance(value, list) else value
+        return dict(_MASK) if _reference(value) else {key: masked_by_shape(item) for key, item in value.items()}
+    return [masked_by_shape(item) for item in value] if isinstance(value, list) else value

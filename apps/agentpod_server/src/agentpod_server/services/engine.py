@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from agentpod_core import Link, Runtime
-from agentpod_core.observed import Probed
+from agentpod_core.observed import Probed, Trend
 from agentpod_core.plan import Plan
 
 
@@ -26,12 +26,28 @@ class Engine(Protocol):
         """Give the plan that a pass would follow now, following nothing; None for a pod that is gone."""
         ...
 
-    def nudge(self, key: str) -> None:
-        """Look at that key soon, in whatever process leads."""
+    async def look(self, key: str) -> None:
+        """Look at a key now, and return once a pass over it has ended.
+
+        Raises:
+            AgentPodError: what the pass ended with; ``NotLeader`` where this process does not lead.
+        """
+        ...
+
+    async def nudge(self, *keys: str) -> None:
+        """Have whatever process leads look at those keys soon.
+
+        Raises:
+            TemporaryError: ``StoreUnreachable``.
+        """
         ...
 
     def probed(self, pod_id: str) -> Probed | None:
         """Give what the agent last answered; None where this process did not ask it."""
+        ...
+
+    def trend(self, pod_id: str) -> Trend | None:
+        """Give where a pod is heading; None where this process did not measure it."""
         ...
 
     async def link(self, pod_id: str) -> Link | None:

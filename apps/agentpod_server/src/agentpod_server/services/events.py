@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Callable
 from agentpod_server.records import EventRecord, Scope
 from agentpod_server.services.cursors import Cursors
 from agentpod_server.services.hub import EventHub
-from agentpod_server.store import events, pods, tenants
+from agentpod_server.store import event_retention, events, pods, tenants
 from agentpod_server.store.database import Database
 
 _PAGE = 200
 _POLL = 0.5
 KEEP_ALIVE = 15.0
+_PLATFORM = Scope(actor="system")
 
 
 class Events:
@@ -94,6 +95,16 @@ class Events:
                 elif time.monotonic() - quiet_since >= KEEP_ALIVE:
                     quiet_since = time.monotonic()
                     yield None
+
+    async def has_missed(self, scope: Scope, after: int | None, *, tenant: str | None, pod: str | None) -> bool:
+        """Say whether some of what came after a number is kept no longer."""
+        if after is None:
+            return False
+        if scope.tenant_id is not None:
+            async with self._database.transaction(scope):
+                tenant = (await tenants.by_id(scope.tenant_id)).slug
+        async with self._database.transaction(_PLATFORM):
+            return await event_retention.has_missed(after, tenant=tenant, pod=pod)
 
     async def look_up(self, scope: Scope, tenant: str | None, pod: str | None) -> None:
         """Check before a stream begins that it is about something.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
-from agentpod_core import ConflictError
+from agentpod_core import ConflictError, TemporaryError
 from agentpod_core.ports import RESYNC
 from agentpod_server.records import OperationRecord, OperationStatus, Scope
 from agentpod_server.services.engine import Engine
@@ -59,6 +60,7 @@ class Images:
         if recipe is None:
             raise ConflictError("ImageNotBuildable", adapter=operation.params.get("adapter", ""))
         await self._engine.runtime.build(recipe, report)
-        # Pods that waited for this image need not wait for the next round.
-        self._engine.nudge(RESYNC)
+        # Pods that waited for this image need not wait for the next round; without the database they do.
+        with contextlib.suppress(TemporaryError):
+            await self._engine.nudge(RESYNC)
         return {"image": recipe.image}

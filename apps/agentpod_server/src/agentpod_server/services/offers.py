@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 from msgspec import Struct
 
-from agentpod_core import AgentAdapter, AgentPodError, ImageRecipe, Problem, catalogue
+from agentpod_core import (
+    AgentAdapter,
+    AgentPodError,
+    Alert,
+    ImageRecipe,
+    Notifier,
+    Problem,
+    SecretRef,
+    TemporaryError,
+    catalogue,
+    schema,
+)
 from agentpod_core.host import Host, Owner, PluginInfo
+from agentpod_server.alert_records import TargetRecord
 
 
 class OfferedAdapter(Struct, frozen=True, kw_only=True):
@@ -21,7 +33,7 @@ class OfferedAdapter(Struct, frozen=True, kw_only=True):
 
 
 class Offers:
-    """Finds kinds of agents and health probes by name."""
+    """Finds kinds of agents, health probes and notifiers by name."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -84,6 +96,36 @@ class Offers:
     def plugins(self, used: Collection[tuple[str, str]]) -> list[PluginInfo]:
         """List all plugins, those that failed too, and those that are missing of what is used."""
         return self._host.plugins(used)
+
+    def find_notifier(self, name: str) -> Notifier[Any] | None:
+        """Give a notifier; None where it cannot be had."""
+        try:
+            return self._host.notifier(name)
+        except AgentPodError:
+            return None
+
+    def notifier_names(self) -> list[str]:
+        """Give the names of all notifiers, sorted."""
+        return self._host.names("notifier")
+
+    def notifier_owner(self, name: str) -> str:
+        """Give the name of the plugin that offers a notifier."""
+        owner = self._host.owner("notifier", name)
+        return owner.plugin if owner else ""
+
+    async def send(self, alert: Alert, target: TargetRecord, material: Mapping[SecretRef, str]) -> None:
+        """Have a target's notifier deliver one message.
+
+        Raises:
+            TemporaryError: try again later, also where the notifier cannot be had at the moment.
+            AgentPodError: what the notifier said.
+        """
+        try:
+            notifier = self._host.notifier(target.kind)
+        except AgentPodError as error:
+            # Whoever took the plugin away may put it back, and a server that starts anew may open it.
+            raise TemporaryError(error.reason, **error.params) from error
+        await notifier.send(alert, schema.build(notifier.target_type, target.settings), material)
 
     async def offered(self, name: str) -> OfferedAdapter:
         """Describe an adapter; errors as ``adapter``. One that cannot tell how it is built is not built here."""

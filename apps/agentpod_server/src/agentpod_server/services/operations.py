@@ -1,4 +1,4 @@
-"""Long work as data: reading operations, and doing them one after another in the process that leads.
+"""Long work as data: reading operations, and doing them in the process that leads, one of each kind at a time.
 
 An operation that was running when its process ended is taken up again by the next leader, so what an
 executor does must be safe to do again from the start.
@@ -69,38 +69,49 @@ class Operations:
 
 
 class OperationRunner:
-    """Does pending operations while this process leads; ``wake`` makes it look at once."""
+    """Does pending operations while this process leads; ``wake`` makes it look at once.
+
+    Each kind has its turn for itself: what takes a moment does not wait for what takes minutes.
+    """
 
     def __init__(self, database: Database, engine: Engine, executors: Mapping[str, Executor]) -> None:
         self._database = database
         self._engine = engine
         self._executors = executors
-        self._woken = asyncio.Event()
+        self._woken = {kind: asyncio.Event() for kind in (*executors, None)}
 
     def wake(self) -> None:
         """Look for work now."""
-        self._woken.set()
+        for woken in self._woken.values():
+            woken.set()
 
     async def run(self) -> None:
         """Work until cancelled."""
+        async with asyncio.TaskGroup() as lanes:
+            for kind in self._woken:
+                lanes.create_task(self._lane(kind), name=f"operations {kind or 'of no kind'}")
+
+    async def _lane(self, kind: str | None) -> None:
+        """Do the operations of a kind, or (None) those of the kinds that nobody knows."""
+        woken = self._woken[kind]
         while True:
             try:
-                worked = await self._one()
+                worked = await self._one(kind)
             except TemporaryError as error:
                 _log.info("operations wait for the database: %s", error)
                 worked = False
             if not worked:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), 2 * _PACE)
-                self._woken.clear()
+                    await asyncio.wait_for(woken.wait(), 2 * _PACE)
+                woken.clear()
 
-    async def _one(self) -> bool:
+    async def _one(self, kind: str | None) -> bool:
         """Do the oldest operation there is; False without one, or without the lead."""
         epoch = self._engine.epoch
         if epoch is None:
             return False
         async with self._database.transaction(_SYSTEM):
-            operation = await operations.claim(epoch)
+            operation = await operations.claim(epoch, *([kind] if kind else self._executors), is_other=kind is None)
         if operation is None:
             return False
         _log.info("operation %s (%s %s) begins", operation.id, operation.kind, operation.target)

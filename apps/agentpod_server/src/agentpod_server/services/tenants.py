@@ -14,7 +14,7 @@ from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import Happening
 from agentpod_server.records import Page, PodRecord, Scope, TenantRecord
 from agentpod_server.services.cursors import Cursors
-from agentpod_server.store import audit, events, pod_listings, tenants
+from agentpod_server.store import alerts, audit, events, pod_listings, tenants
 from agentpod_server.store.database import Database
 
 _LONGEST_NAME = 200
@@ -29,6 +29,7 @@ class TenantStatus(Struct, frozen=True, kw_only=True):
     tenant: TenantRecord
     pods: list[PodRecord]
     phases: dict[str, int]
+    open_alerts: int = 0
 
     @property
     def ready(self) -> int:
@@ -170,8 +171,9 @@ class Tenants:
                 after = page.next
                 if after is None:
                     break
+            open_alerts = await alerts.count_open(tenant.id)
         phases = Counter(pod.status.phase.value for pod in found)
-        return TenantStatus(tenant=tenant, pods=found, phases=dict(sorted(phases.items())))
+        return TenantStatus(tenant=tenant, pods=found, phases=dict(sorted(phases.items())), open_alerts=open_alerts)
 
 
 def _problems(title: str, email: str) -> list[Problem]:

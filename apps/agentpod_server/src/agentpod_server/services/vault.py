@@ -1,4 +1,4 @@
-"""A pod's secrets: put away when they come in, made where the adapter wants some, dropped when unused.
+"""Secrets of pods and targets: put away when they come in, made where an adapter wants some, dropped when unused.
 
 Keys are by the pod's id, so pods of one tenant cannot meet. No value leaves this module but for the
 one store that keeps it.
@@ -11,13 +11,13 @@ import secrets
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from agentpod_core import AgentAdapter, NotFoundError, SecretRef, SecretStore
+from agentpod_core import AgentAdapter, NotFoundError, PermanentError, SecretRef, SecretStore
 from agentpod_core.schema import paths
 from agentpod_server.services import config
 
 
 class Vault:
-    """Keeps the secrets of pods. Works inside the caller's transaction where the store is the database's."""
+    """Keeps secrets. Works inside the caller's transaction where the store is the database's."""
 
     def __init__(self, store: SecretStore, stores: Mapping[str, SecretStore]) -> None:
         self._store = store
@@ -36,8 +36,27 @@ class Vault:
         for path, text in texts.items():
             old = _at(stored or {}, path)
             keep = old is not None and await self._is(tenant_id, old, text)
-            refs[path] = old if keep and old else await self._store.put(tenant_id, _key(pod_id, path), text)
+            key = _key(f"pod/{pod_id}/config", path)
+            refs[path] = old if keep and old else await self._store.put(tenant_id, key, text)
         return refs
+
+    async def put_settings(self, tenant_id: str, owner: str, texts: Mapping[str, str]) -> dict[str, SecretRef]:
+        """Store the secrets of something new that is no pod, by dotted path, below keys of its own."""
+        return {path: await self._store.put(tenant_id, _key(owner, path), text) for path, text in texts.items()}
+
+    async def material(self, tenant_id: str, stored: Any) -> dict[SecretRef, str]:
+        """Give the values of all secrets that stored settings refer to.
+
+        Raises:
+            NotFoundError: ``SecretNotFound``.
+            PermanentError: ``UnknownSecretStore``; ``SecretUnreadable``.
+        """
+        found = {}
+        for ref in config.references(stored):
+            if ref.store not in self._stores:
+                raise PermanentError("UnknownSecretStore", name=ref.store, known=sorted(self._stores))
+            found[ref] = await self._stores[ref.store].get(tenant_id, ref)
+        return found
 
     async def generate(
         self, tenant_id: str, pod_id: str, adapter: AgentAdapter[Any], *, besides: Collection[str] = ()
@@ -75,8 +94,8 @@ class Vault:
         return known is not None and hmac.compare_digest(known.encode(), text.encode())
 
 
-def _key(pod_id: str, path: str) -> str:
-    key = f"pod/{pod_id}/config/{path}"
+def _key(owner: str, path: str) -> str:
+    key = f"{owner}/{path}"
     if any(part.isdigit() for part in paths.split(path)):
         # An item of a list may move and take its reference along; what comes to its place needs a key of its own.
         return f"{key}/{secrets.token_hex(4)}"

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+from msgspec import Struct
 
 from agentpod_core.errors import AgentPodError, TemporaryError
 from agentpod_server.records import Scope
@@ -31,6 +32,14 @@ _SESSION = {
     "timezone": "UTC",
 }
 _SET_SCOPE = "select set_config('app.tenant_id', $1, true), set_config('app.scope', $2, true)"
+
+
+class Connections(Struct, frozen=True, kw_only=True):
+    """How many connections of the pool are open, idle, and allowed."""
+
+    open: int
+    idle: int
+    limit: int
 
 
 class Database:
@@ -76,6 +85,17 @@ class Database:
             await asyncio.wait_for(pool.close(), CONNECT_TIMEOUT)
         except (TimeoutError, *EXPECTED):
             pool.terminate()
+
+    @property
+    def connections(self) -> Connections:
+        """How the pool is used now."""
+        pool = self._pool
+        is_open = pool is not None and not pool.is_closing()
+        return Connections(
+            open=pool.get_size() if pool and is_open else 0,
+            idle=pool.get_idle_size() if pool and is_open else 0,
+            limit=self._pool_size,
+        )
 
     async def connect(self) -> asyncpg.Connection:
         """Open a connection beside the pool, for one that listens; the caller closes it."""

@@ -14,15 +14,18 @@ from msgspec import Struct
 
 from agentpod_core.errors import PermanentError
 from agentpod_core.plugpoints.secrets import SecretStore
-from agentpod_core.ports import PodInput, RouteInput, TenantInput
+from agentpod_core.ports import PodInput, RouteInput, Sample, TenantInput
+from agentpod_core.values.alerts import AlertChange
 from agentpod_core.values.pods import PodSpec, Wanted
 from agentpod_core.values.status import Happening, PodStatus, Record
 from agentpod_core.values.workload import Port, RouteSpec, SecretRef, Workload
+from agentpod_server.availability import State, state_of
 from agentpod_server.records import Scope
-from agentpod_server.store import events, leadership, rows, secrets
+from agentpod_server.store import alerts as alerted
+from agentpod_server.store import availability, events, history, leadership, rows, secrets
 from agentpod_server.store.database import Database
 from agentpod_server.store.ids import known
-from agentpod_server.store.listen import Listener
+from agentpod_server.store.listen import CHANNELS, Listener
 
 _ENGINE = Scope(actor="controller")
 
@@ -94,7 +97,7 @@ class PostgresStore:
             row = await transaction.row(f"{_TENANTS} where t.id = $1", known(tenant_id))
         return None if row is None else _tenant(row)
 
-    async def save(
+    async def save(  # noqa: PLR0913 - what one pass concludes
         self,
         epoch: int,
         pod_id: str,
@@ -102,8 +105,9 @@ class PostgresStore:
         status: PodStatus,
         record: Record,
         happenings: Sequence[Happening] = (),
+        alerts: Sequence[AlertChange] = (),
     ) -> None:
-        """Write what was concluded, the record and the events in one transaction; nothing for a pod that is gone."""
+        """Write what was concluded, record, events and alerts in one transaction; nothing for a pod that is gone."""
         async with self._database.transaction(_ENGINE) as transaction:
             await leadership.demand(epoch)
             row = await transaction.row(
@@ -118,7 +122,15 @@ class PostgresStore:
                 rows.text(record),
             )
             if row is not None:
+                await _note(row, state_of(status, record))
                 _append(row, happenings)
+                await alerted.change(
+                    alerts,
+                    tenant_id=str(row["tenant_id"]),
+                    tenant=row["tenant"],
+                    pod_id=str(row["id"]),
+                    pod=row["name"],
+                )
 
     async def forget_pod(self, epoch: int, pod_id: str, happenings: Sequence[Happening] = ()) -> None:
         """Drop a deleted pod: row, address, secrets, history of specs. A second time is fine."""
@@ -131,7 +143,9 @@ class PostgresStore:
             if row is None:
                 return
             _demand_deleted(row)
+            await _note(row, State.NOT_WANTED)
             await secrets.delete_of_pod(pod_id)
+            await alerted.end_of_pod(pod_id)
             await transaction.execute("delete from pods where id = $1", row["id"])
             _append(row, happenings)
 
@@ -148,16 +162,28 @@ class PostgresStore:
             await transaction.execute("delete from tenants where id = $1", row["id"])
             events.append(*happenings, tenant_id=tenant_id, tenant=row["slug"], generation=row["generation"])
 
-    async def report(self, happenings: Sequence[Happening]) -> None:
-        """Write events that belong to no tenant."""
+    async def report(self, happenings: Sequence[Happening], alerts: Sequence[AlertChange] = ()) -> None:
+        """Write events and alerts that belong to no tenant, in one transaction."""
         async with self._database.transaction(_ENGINE):
             events.append(*happenings)
+            await alerted.change(alerts)
+
+    async def sampled(self, samples: Sequence[Sample]) -> None:
+        """Add to the history of pods."""
+        async with self._database.transaction(_ENGINE):
+            await history.add(samples)
 
     async def changes(self) -> AsyncGenerator[str, None]:
         """Follow what the rest of the platform changed, as queue keys, for ever; RESYNC after every gap."""
         async with aclosing(self._listener.follow("changes")) as keys:
             async for key in keys:
                 yield key
+
+    async def tell(self, *keys: str) -> None:
+        """Let whoever follows the changes look at those keys, as if something of theirs had changed."""
+        async with self._database.transaction(_ENGINE) as transaction:
+            channel = CHANNELS["changes"]
+            await transaction.execute("select pg_notify($1, key) from unnest($2::text[]) key", channel, list(keys))
 
     async def lead(self, holder: str, seconds: float) -> int | None:
         """Take or renew the lease; None while somebody else leads."""
@@ -221,6 +247,13 @@ def _tenant(row: Row) -> TenantInput:
         lease=rows.lease(row),
         wanted=Wanted(row["wanted"]),
         pods=tuple(row["pods"]),
+    )
+
+
+async def _note(row: Row, state: State) -> None:
+    """Write down what a pod is from now on, if that is news."""
+    await availability.note(
+        str(row["id"]), pod=row["name"], tenant_id=str(row["tenant_id"]), tenant=row["tenant"], state=state
     )
 
 

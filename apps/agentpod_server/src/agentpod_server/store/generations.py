@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from agentpod_core.values.pods import PodSpec
 from agentpod_core.values.status import Record
-from agentpod_core.values.workload import SecretRef, Workload
+from agentpod_core.values.workload import Probe, SecretRef, Workload
 from agentpod_server.records import ConfigRecord, EnginePart
 from agentpod_server.store import rows
 from agentpod_server.store.ids import known, uuid7
@@ -60,6 +62,17 @@ async def engine_part(pod_id: str) -> EnginePart | None:
     if row is None:
         return None
     return EnginePart(workload=rows.value(row["workload"], Workload), record=rows.value(row["record"], Record))
+
+
+async def probes(pod_ids: Sequence[str]) -> dict[str, Probe]:
+    """Give how each of these pods is asked by its newest workload; those without a probe are left out."""
+    found = await demanded().fetch(
+        "select p.id, w.workload -> 'probe' as probe from pods p"
+        " join pod_workloads w on w.pod_id = p.id and w.generation = p.generation"
+        " where p.id = any($1::uuid[]) and jsonb_typeof(w.workload -> 'probe') = 'object'",
+        [known(pod_id) for pod_id in pod_ids],
+    )
+    return {str(row["id"]): rows.value(row["probe"], Probe) for row in found}
 
 
 async def configs(pod_id: str, *, before: int | None = None, limit: int = 20) -> list[ConfigRecord]:

@@ -25,8 +25,9 @@ CHANNELS = {
     "status": "agentpod_status",
     "events": "agentpod_events",
     "operations": "agentpod_operations",
+    "alerts": "agentpod_alerts",
 }
-"""What can be followed: the engine's queue keys, pod ids, event numbers, operation ids."""
+"""What can be followed: the engine's queue keys, pod ids, event numbers, operation ids; that somebody is to be told."""
 
 _BACKLOG = 10_000
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0

@@ -27,6 +27,7 @@ _STATEMENT_SECONDS = 600.0
 
 _ALL = "select, insert, update, delete"
 _APPEND = "select, insert"
+_PRUNED = "select, insert, delete"
 
 GRANTS: dict[str, str] = {
     "nodes": "select",
@@ -36,9 +37,17 @@ GRANTS: dict[str, str] = {
     "pod_configs": _APPEND,
     "pod_workloads": _APPEND,
     "pod_status": _ALL,
-    "events": _APPEND,
+    "events": _PRUNED,
+    "availability": _PRUNED,
+    "availability_gaps": _PRUNED,
+    "events_pruned": _ALL,
+    "metrics_history": _ALL,
     "operations": _ALL,
     "secrets": _ALL,
+    "alerts": _ALL,
+    "alert_routes": _ALL,
+    "alerts_outbox": _ALL,
+    "silences": _ALL,
     "users": _ALL,
     "sessions": _ALL,
     "api_tokens": _ALL,
@@ -47,7 +56,7 @@ GRANTS: dict[str, str] = {
     "settings": _ALL,
     "migration": "select",
 }
-"""What the app role may do, table by table; history and past generations are only ever added to."""
+"""What the app role may do, table by table; history and past generations are only ever added to, and pruned."""
 
 
 async def migrate(owner_dsn: str, app_role: str) -> list[str]:

@@ -76,13 +76,19 @@ async def listing(
     return rows.page([_operation(row) for row in found], limit, lambda one: (one.id,))
 
 
-async def claim(epoch: int) -> OperationRecord | None:
-    """Take the oldest operation that nobody works on: a pending one, or one that an earlier leader left."""
+async def claim(epoch: int, *kinds: str, is_other: bool = True) -> OperationRecord | None:
+    """Take the oldest operation that nobody works on: a pending one, or one that an earlier leader left.
+
+    It is of one of those kinds, or with ``is_other`` of none of them.
+    """
     row = await demanded().row(
         "update operations set status = 'running', epoch = $1, updated_at = now() where id = ("
-        " select id from operations where status = 'pending' or (status = 'running' and epoch < $1)"
+        " select id from operations where (status = 'pending' or (status = 'running' and epoch < $1))"
+        " and (kind = any($2::text[])) <> $3"
         " order by id limit 1 for update skip locked) returning *",
         epoch,
+        list(kinds),
+        is_other,
     )
     return None if row is None else _operation(row)
 

@@ -1,6 +1,11 @@
-"""Encrypted secrets as rows: versions by tenant and key. Knows no cipher. Needs an open transaction."""
+"""Encrypted secrets as rows: versions by tenant and key; those of no tenant are the platform's. Knows no cipher.
+
+Needs an open transaction.
+"""
 
 from __future__ import annotations
+
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -32,7 +37,9 @@ async def next_version(tenant_id: str, key: str) -> int:
     transaction = demanded()
     await transaction.execute("select pg_advisory_xact_lock(hashtextextended($1, 7))", f"{tenant_id}/{key}")
     version: int = await transaction.value(
-        "select coalesce(max(version), 0) + 1 from secrets where tenant_id = $1 and key = $2", tenant_id, key
+        "select coalesce(max(version), 0) + 1 from secrets where tenant_id is not distinct from $1 and key = $2",
+        _owner(tenant_id),
+        key,
     )
     return version
 
@@ -44,7 +51,7 @@ async def add(row: Sealed) -> None:
         "insert into secrets (id, tenant_id, key, version, key_id, wrapped, sealed, created_at)"
         " values ($1, $2, $3, $4, $5, $6, $7, now())",
         row.id,
-        row.tenant_id,
+        _owner(row.tenant_id),
         row.key,
         row.version,
         row.key_id,
@@ -52,8 +59,8 @@ async def add(row: Sealed) -> None:
         row.sealed,
     )
     await transaction.execute(
-        "delete from secrets where tenant_id = $1 and key = $2 and version <= $3",
-        row.tenant_id,
+        "delete from secrets where tenant_id is not distinct from $1 and key = $2 and version <= $3",
+        _owner(row.tenant_id),
         row.key,
         row.version - KEPT_VERSIONS,
     )
@@ -62,13 +69,16 @@ async def add(row: Sealed) -> None:
 async def find(tenant_id: str, key: str, version: int) -> Sealed | None:
     """Give a version; None when there is none."""
     row = await demanded().row(
-        "select * from secrets where tenant_id = $1 and key = $2 and version = $3", known(tenant_id), key, version
+        "select * from secrets where tenant_id is not distinct from $1 and key = $2 and version = $3",
+        _owner(tenant_id),
+        key,
+        version,
     )
     if row is None:
         return None
     return Sealed(
         id=str(row["id"]),
-        tenant_id=str(row["tenant_id"]),
+        tenant_id=tenant_id,
         key=row["key"],
         version=row["version"],
         key_id=row["key_id"],
@@ -80,15 +90,18 @@ async def find(tenant_id: str, key: str, version: int) -> Sealed | None:
 async def newest(tenant_id: str) -> list[tuple[str, int]]:
     """List the keys of a tenant with their newest version."""
     found = await demanded().fetch(
-        "select key, max(version) as version from secrets where tenant_id = $1 group by key order by key",
-        known(tenant_id),
+        "select key, max(version) as version from secrets where tenant_id is not distinct from $1"
+        " group by key order by key",
+        _owner(tenant_id),
     )
     return [(row["key"], row["version"]) for row in found]
 
 
 async def delete(tenant_id: str, key: str) -> None:
     """Forget all versions of a key; none is fine."""
-    await demanded().execute("delete from secrets where tenant_id = $1 and key = $2", known(tenant_id), key)
+    await demanded().execute(
+        "delete from secrets where tenant_id is not distinct from $1 and key = $2", _owner(tenant_id), key
+    )
 
 
 async def delete_of_pod(pod_id: str) -> None:
@@ -99,3 +112,8 @@ async def delete_of_pod(pod_id: str) -> None:
 async def key_ids() -> set[str]:
     """Name the keys that stored secrets are wrapped by."""
     return {row["key_id"] for row in await demanded().fetch("select distinct key_id from secrets")}
+
+
+def _owner(tenant_id: str) -> UUID | None:
+    """Give what stands for a tenant in a row; nothing stands for the platform, and no row has the id of a stranger."""
+    return (known(tenant_id) or UUID(int=0)) if tenant_id else None

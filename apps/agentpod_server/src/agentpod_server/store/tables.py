@@ -116,7 +116,7 @@ class PodStatus(Table, tablename="pod_status", db=ENGINE):
 
 
 class Events(Table, tablename="events", db=ENGINE):
-    """What happened, for ever; a trigger draws ``seq``. No foreign keys: history outlives its subjects."""
+    """What happened; a trigger draws ``seq``. No foreign keys: history outlives its subjects."""
 
     seq = BigInt(primary_key=True, default=None)
     id = UUID(unique=True, default=None)
@@ -132,6 +132,54 @@ class Events(Table, tablename="events", db=ENGINE):
     actor = Text(default="")
     request_id = Text(default="")
     generation = Integer(default=0)
+
+
+class Availability(Table, tablename="availability", db=ENGINE):
+    """From when on a pod was ready, not ready, not wanted or unknown; its history outlives it."""
+
+    id = UUID(primary_key=True, default=None)
+    tenant_id = UUID(default=None)
+    tenant = Varchar(length=30, default="")
+    pod_id = UUID(default=None)
+    pod = Varchar(length=30, default="")
+    at = Timestamptz(default=TimestamptzNow())
+    state = Varchar(length=16, default=None)
+
+
+class AvailabilityGaps(Table, tablename="availability_gaps", db=ENGINE):
+    """When nobody led, so that nobody saw any pod."""
+
+    id = UUID(primary_key=True, default=None)
+    since = Timestamptz(default=TimestamptzNow())
+    until = Timestamptz(default=TimestamptzNow())
+
+
+class EventsPruned(Table, tablename="events_pruned", db=ENGINE):
+    """Up to which number events were taken away: of a pod with too many, or (no names) of all for their age."""
+
+    id = UUID(primary_key=True, default=None)
+    tenant_id = UUID(null=True, default=None)
+    tenant = Varchar(length=30, default="")
+    pod = Varchar(length=30, default="")
+    seq = BigInt(default=None)
+
+
+class MetricsHistory(Table, tablename="metrics_history", db=ENGINE):
+    """What a pod used in one span of so many seconds, averages and peaks; the database draws ``id``."""
+
+    id = BigInt(primary_key=True, default=None)
+    tenant_id = UUID(default=None)
+    pod_id = UUID(default=None)
+    span = Integer(default=None)
+    at = Timestamptz(default=None)
+    samples = Integer(default=None)
+    cpu = Integer(default=None)
+    cpu_max = Integer(default=None)
+    memory = BigInt(default=None)
+    memory_max = BigInt(default=None)
+    memory_limit = BigInt(null=True, default=None)
+    storage = BigInt(null=True, default=None)
+    restarts = Integer(default=None)
 
 
 class Operations(Table, tablename="operations", db=ENGINE):
@@ -154,16 +202,92 @@ class Operations(Table, tablename="operations", db=ENGINE):
 
 
 class Secrets(Table, tablename="secrets", db=ENGINE):
-    """Encrypted secrets, a row per version: the data key wrapped by the key ``key_id``, and the value."""
+    """Encrypted secrets, a row per version: the data key wrapped by the key ``key_id``, and the value.
+
+    Those without a tenant are the platform's own.
+    """
 
     id = UUID(primary_key=True, default=None)
-    tenant_id = ForeignKey(Tenants, on_delete=OnDelete.cascade, null=False, default=None)
+    tenant_id = ForeignKey(Tenants, on_delete=OnDelete.cascade, null=True, default=None)
     key = Text(default=None)
     version = Integer(default=None)
     key_id = Varchar(length=8, default=None)
     wrapped = Bytea(default=None)
     sealed = Bytea(default=None)
     created_at = Timestamptz(default=TimestamptzNow())
+
+
+class Alerts(Table, tablename="alerts", db=ENGINE):
+    """What a person should know of a pod or, without one, of the platform; no foreign keys, as with events."""
+
+    id = UUID(primary_key=True, default=None)
+    tenant_id = UUID(null=True, default=None)
+    tenant = Varchar(length=30, default="")
+    pod_id = UUID(null=True, default=None)
+    pod = Varchar(length=30, default="")
+    reason = Varchar(length=64, default=None)
+    severity = Varchar(length=16, default=None)
+    params = JSONB(default="{}")
+    raised_at = Timestamptz(default=TimestamptzNow())
+    cleared_at = Timestamptz(null=True, default=None)
+
+
+class AlertRoutes(Table, tablename="alert_routes", db=ENGINE):
+    """Whom to tell of which alerts: a target of the notifier ``kind``; ``settings`` hold references to secrets.
+
+    One without a tenant is told of all. ``failure`` is what went wrong last, null once something got through.
+    """
+
+    id = UUID(primary_key=True, default=None)
+    tenant_id = ForeignKey(Tenants, on_delete=OnDelete.cascade, null=True, default=None)
+    tenant = Varchar(length=30, default="")
+    name = Varchar(length=30, default=None)
+    kind = Varchar(length=63, default=None)
+    settings = JSONB(default="{}")
+    min_severity = Varchar(length=16, default="warning")
+    reasons = JSONB(default="[]")
+    failure = JSONB(null=True, default=None)
+    delivered_at = Timestamptz(null=True, default=None)
+    created_at = Timestamptz(default=TimestamptzNow())
+    created_by = Text(default="")
+
+
+class AlertsOutbox(Table, tablename="alerts_outbox", db=ENGINE):
+    """Messages: one for each alert and target, and one when it is over; ``epoch`` is the leadership that tries it.
+
+    ``tenant_id`` is the target's; messages of one ``subject`` reach a target in their order.
+    """
+
+    id = UUID(primary_key=True, default=None)
+    tenant_id = UUID(null=True, default=None)
+    alert_id = UUID(default=None)
+    route_id = UUID(default=None)
+    subject = UUID(default=None)
+    kind = Varchar(length=16, default=None)
+    state = Varchar(length=16, default="pending")
+    attempts = Integer(default=0)
+    epoch = BigInt(default=0)
+    due_at = Timestamptz(default=TimestamptzNow())
+    error = JSONB(null=True, default=None)
+    created_at = Timestamptz(default=TimestamptzNow())
+    done_at = Timestamptz(null=True, default=None)
+
+
+class Silences(Table, tablename="silences", db=ENGINE):
+    """When nobody is to be told, of which tenant, pod and reason; empty is any.
+
+    A tenant's own is for its own targets.
+    """
+
+    id = UUID(primary_key=True, default=None)
+    tenant_id = ForeignKey(Tenants, on_delete=OnDelete.cascade, null=True, default=None)
+    tenant = Varchar(length=30, default="")
+    pod = Varchar(length=30, default="")
+    reason = Varchar(length=64, default="")
+    comment = Text(default="")
+    ends_at = Timestamptz(default=TimestamptzNow())
+    created_at = Timestamptz(default=TimestamptzNow())
+    created_by = Text(default="")
 
 
 class Users(Table, tablename="users", db=ENGINE):
@@ -220,12 +344,16 @@ class AuditLog(Table, tablename="audit_log", db=ENGINE):
 
 
 class Leases(Table, tablename="leases", db=ENGINE):
-    """Who leads, until when by the database's clock; ``epoch`` grows whenever that changes."""
+    """Who leads, until when by the database's clock; ``epoch`` grows whenever that changes.
+
+    A trigger writes ``renewed_at``, and a gap whenever nobody led in between.
+    """
 
     name = Varchar(length=32, primary_key=True, default=None)
     holder = Text(default="")
     epoch = BigInt(default=0)
     expires_at = Timestamptz(default=TimestamptzNow())
+    renewed_at = Timestamptz(null=True, default=None)
 
 
 class Settings(Table, tablename="settings", db=ENGINE):
@@ -246,8 +374,16 @@ TABLES: tuple[type[Table], ...] = (
     PodWorkloads,
     PodStatus,
     Events,
+    Availability,
+    AvailabilityGaps,
+    EventsPruned,
+    MetricsHistory,
     Operations,
     Secrets,
+    Alerts,
+    AlertRoutes,
+    AlertsOutbox,
+    Silences,
     Users,
     Sessions,
     ApiTokens,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from agentpod_core.values.pods import Wanted
+from agentpod_server.api.shapes.availability import AvailabilitySummaryView
 from agentpod_server.api.shapes.names import Slug, Subdomain
 
 Texts = Annotated[dict[str, str], Meta(max_length=500)]
@@ -105,6 +106,7 @@ class StatusView(Struct, frozen=True, kw_only=True):
     """What is seen of a pod; ``message`` is the verdict in one sentence, ``repair`` what to do about it.
 
     It is older than the spec while ``observed_generation`` is smaller than the spec's ``generation``.
+    ``availability`` is given by the pod's own status alone; elsewhere it is null.
     """
 
     observed_generation: int
@@ -115,6 +117,7 @@ class StatusView(Struct, frozen=True, kw_only=True):
     repair: str | None
     conditions: list[ConditionView]
     updated_at: datetime | None
+    availability: AvailabilitySummaryView | None = None
 
 
 class PodView(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from datetime import datetime
 from msgspec import UNSET, Struct, UnsetType
 
 from agentpod_core.values.pods import Wanted
+from agentpod_server.api.shapes.availability import AvailabilitySummaryView
 from agentpod_server.api.shapes.names import Email, Slug, Title
 
 
@@ -40,7 +41,7 @@ class TenantView(Struct, frozen=True, kw_only=True):
 
 
 class PodSummary(Struct, frozen=True, kw_only=True):
-    """A pod in one line of its tenant's status."""
+    """A pod in one line of its tenant's status; ``availability`` is this month's, in percent."""
 
     name: str
     adapter: str
@@ -49,6 +50,7 @@ class PodSummary(Struct, frozen=True, kw_only=True):
     ready: bool
     reason: str
     message: str
+    availability: float | None
 
 
 class TenantStatusView(Struct, frozen=True, kw_only=True):
@@ -59,4 +61,6 @@ class TenantStatusView(Struct, frozen=True, kw_only=True):
     total: int
     ready: int
     phases: dict[str, int]
+    open_alerts: int
+    availability: AvailabilitySummaryView
     pods: list[PodSummary]

@@ -1,0 +1,137 @@
+"""``agentpod notifier …``: whom alerts are told."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import click
+
+from agentpod_cli.app import App
+from agentpod_cli.commands.creating import value_options
+from agentpod_cli.errors import CliError
+from agentpod_cli.exits import Exit
+from agentpod_cli.inputs import assignments, secrets
+from agentpod_cli.options import FuncT, Noun, complete_tenants, output_option, pass_app, server_options, yes_option
+from agentpod_cli.render import alerts as views
+from agentpod_cli.render.formats import Output, listing, single
+from agentpod_client.bodies import NotifierCreate, Severity
+
+
+def _of_tenant(function: FuncT) -> FuncT:
+    return click.option(
+        "--tenant", metavar="TENANT", shell_complete=complete_tenants, help="This tenant's own; else the platform's."
+    )(function)
+
+
+@click.group(cls=Noun)
+def notifier() -> None:
+    """Say who is told of alerts, and how."""
+
+
+@notifier.command(name="list")
+@click.option("--tenant", metavar="TENANT", shell_complete=complete_tenants, help="Only this tenant's.")
+@click.option("--kinds", "is_kinds", is_flag=True, help="List the kinds that are installed instead.")
+@output_option
+@server_options
+@pass_app
+def list_notifiers(app: App, tenant: str | None, is_kinds: bool, output: Output) -> None:  # noqa: FBT001
+    """List notifiers, and what went wrong with them last.
+
+    Examples:
+      agentpod notifier list
+      agentpod notifier list --kinds
+      agentpod notifier list --tenant acme -o json
+    """
+    if is_kinds:
+        app.say(listing(views.kinds(), list(app.client.list_notifier_kinds()), output, app.texts))
+        return
+    found = list(app.client.list_notifiers(tenant=tenant))
+    if text := listing(views.notifiers(app.texts, app.now()), found, output, app.texts, coloured=app.coloured):
+        app.say(text)
+    else:
+        app.note(app.texts("notifier.none"))
+
+
+@notifier.command()
+@click.argument("name", metavar="NAME")
+@click.option("--kind", required=True, metavar="KIND", help="Kind of notifier; agentpod notifier list --kinds.")
+@value_options
+@_of_tenant
+@click.option(
+    "--min-severity",
+    type=click.Choice(get_args(Severity)),
+    default="warning",
+    show_default=True,
+    help="Only alerts this severe or more.",
+)
+@click.option("--reason", "reasons", multiple=True, metavar="REASON", help="Only alerts of this reason. Repeatable.")
+@output_option
+@server_options
+@pass_app
+def add(  # noqa: PLR0913 - click's options
+    app: App,
+    name: str,
+    kind: str,
+    set_texts: tuple[str, ...],
+    secret_texts: tuple[str, ...],
+    tenant: str | None,
+    min_severity: Severity,
+    reasons: tuple[str, ...],
+    output: Output,
+) -> None:
+    """Have alerts told to somebody. What is open at the moment is told at once.
+
+    Examples:
+      agentpod notifier add ops --kind webhook --set url=https://ops.example.com/hook --secret key=@key.txt
+      agentpod notifier add acme-mail --kind apprise --secret url=env:MAIL_URL --tenant acme --min-severity error
+    """
+    body: NotifierCreate = {
+        "name": name,
+        "kind": kind,
+        "tenant": tenant,
+        "set": assignments(set_texts, "--set"),
+        "secrets": secrets(secret_texts, app.environ),
+        "min_severity": min_severity,
+        "reasons": list(reasons),
+    }
+    made = app.client.create_notifier(**body)
+    if output == "table":
+        app.say(app.texts("notifier.added", name=made["name"]))
+        app.note(app.texts("notifier.next", name=made["name"]))
+    else:
+        app.say(single(views.notifiers(app.texts, app.now()), made, output, app.texts))
+
+
+@notifier.command()
+@click.argument("name", metavar="NAME")
+@_of_tenant
+@server_options
+@pass_app
+def test(app: App, name: str, tenant: str | None) -> None:
+    """Send a test message now, and say what came of it.
+
+    Examples:
+      agentpod notifier test ops
+    """
+    found = app.client.test_notifier(name, tenant=tenant)
+    if trouble := found["trouble"]:
+        raise CliError("NotifierFailed", Exit.FAILED, repair=trouble["repair"], name=name, message=trouble["message"])
+    app.say(app.texts("notifier.tested", name=name, seconds=f"{found['seconds']:.1f}"))
+
+
+@notifier.command()
+@click.argument("name", metavar="NAME")
+@_of_tenant
+@yes_option
+@server_options
+@pass_app
+def remove(app: App, name: str, tenant: str | None, yes: bool) -> None:  # noqa: FBT001
+    """Have nobody told any more this way; what was still to be told is dropped.
+
+    Examples:
+      agentpod notifier remove ops
+      agentpod notifier remove acme-mail --tenant acme --yes
+    """
+    app.confirm(app.texts("ask.remove_notifier", name=name), yes=yes)
+    app.client.delete_notifier(name, tenant=tenant)
+    app.say(app.texts("notifier.removed", name=name))

@@ -1,0 +1,97 @@
+"""Connects to places outside: a name is resolved once, its addresses are judged, and one of these is connected to.
+
+So a name that leads elsewhere a moment later (DNS rebinding) leads nowhere else. What is said over the
+connection is not its business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+from msgspec import Struct
+
+from agentpod_core.errors import TemporaryError
+from agentpod_core.host.threads import run_beside
+from agentpod_core.values.addresses import AllowedAddresses
+
+CONNECT_SECONDS: Final = 5.0
+
+Found = tuple[socket.AddressFamily, Any]
+Resolve = Callable[[str, int], list[Found]]
+
+
+class ForbiddenError(Exception):
+    """A host leads to an address that may not be asked."""
+
+    def __init__(self, host: str, address: str) -> None:
+        super().__init__(host, address)
+        self.host = host
+        self.address = address
+
+
+def resolve(host: str, port: int) -> list[Found]:
+    """Ask the system for a host's addresses; it may take long."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, address) for family, _, _, _, address in found]
+
+
+class Outward(Struct, frozen=True, kw_only=True):
+    """The way to places outside, to those that ``allowed`` has."""
+
+    allowed: AllowedAddresses
+    resolve: Resolve = resolve
+
+    async def addresses(self, host: str, port: int) -> list[Found]:
+        """Give a host's addresses, the best first.
+
+        Raises:
+            ForbiddenError: one of them may not be asked.
+            TemporaryError: ``TargetUnreachable``, it cannot be resolved now.
+        """
+        # Not in the executor that everybody shares: a resolver that does not answer would use it up.
+        outcome = await run_beside(lambda: self.resolve(host, port), seconds=CONNECT_SECONDS, name=f"resolve {host}")
+        if not outcome.is_over:
+            raise unreachable(host, "its name is not resolved in time")
+        # An odd name is a UnicodeError.
+        if isinstance(outcome.error, OSError | UnicodeError) or outcome.value == []:
+            raise unreachable(host, "its name cannot be resolved")
+        if outcome.error is not None:
+            raise outcome.error
+        found: list[Found] = outcome.value
+        for _, address in found:
+            if not self.allowed.allows(address[0], host):
+                raise ForbiddenError(host, address[0])
+        return found
+
+    async def connected(self, host: str, port: int) -> socket.socket:
+        """Connect to the first of a host's addresses that takes it; errors as ``addresses``."""
+        cause = ""
+        for family, address in await self.addresses(host, port):
+            try:
+                return await _connected(family, address)
+            except TimeoutError:
+                cause = "it takes no connection in time"
+            # Also where this machine has no such family: resolvers give IPv6 addresses to whoever has no IPv6.
+            except OSError as error:
+                cause = error.strerror or type(error).__name__
+        raise unreachable(host, cause)
+
+
+async def _connected(family: socket.AddressFamily, address: Any) -> socket.socket:
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)  # noqa: FBT003 - that is how it is called
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await asyncio.get_running_loop().sock_connect(connection, address)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def unreachable(host: str, cause: str) -> TemporaryError:
+    """Give the error for a host that cannot be reached now."""
+    return TemporaryError("TargetUnreachable", host=host, cause=cause)

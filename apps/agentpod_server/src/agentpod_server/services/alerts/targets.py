@@ -1,0 +1,251 @@
+"""Whom alerts are told: targets of installed notifiers, their secrets apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import msgspec
+from msgspec import Struct
+
+from agentpod_core import (
+    AgentPodError,
+    Clock,
+    ConfigError,
+    ConflictError,
+    Notifier,
+    Problem,
+    SecretRef,
+    Severity,
+    schema,
+)
+from agentpod_core.schema import Accepted
+from agentpod_core.values.alerts import REASONS
+from agentpod_core.values.names import slug_problem
+from agentpod_core.values.status import Happening
+from agentpod_server.alert_records import TargetRecord
+from agentpod_server.records import Failure, Scope
+from agentpod_server.services import config
+from agentpod_server.services.alerts.messages import Wording
+from agentpod_server.services.alerts.reading import problem
+from agentpod_server.services.config import Given
+from agentpod_server.services.cursors import Cursors
+from agentpod_server.services.offers import Offers
+from agentpod_server.services.vault import Vault
+from agentpod_server.store import audit, events, targets, tenants
+from agentpod_server.store.database import Database
+from agentpod_server.store.ids import uuid7
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """A target to be: ``tenant`` is a slug, ``given`` its settings as somebody typed them in."""
+
+    name: str
+    kind: str
+    tenant: str | None = None
+    given: Given = Given()
+    min_severity: Severity = Severity.WARNING
+    reasons: tuple[str, ...] = ()
+
+
+class Tested(Struct, frozen=True, kw_only=True):
+    """What came of a test; without a ``failure`` the target took the message."""
+
+    seconds: float
+    failure: Failure | None = None
+
+
+class Targets:
+    """The use cases around targets. Those of a tenant hear of that tenant's alerts only."""
+
+    def __init__(  # noqa: PLR0913 - what targets are made of
+        self,
+        database: Database,
+        cursors: Cursors,
+        offers: Offers,
+        vault: Vault,
+        clock: Clock,
+        wording: Wording,
+    ) -> None:
+        self._database = database
+        self._cursors = cursors
+        self._offers = offers
+        self._vault = vault
+        self._clock = clock
+        self._wording = wording
+
+    async def get(self, scope: Scope, name: str, *, tenant: str | None = None) -> TargetRecord:
+        """Give one target, or NotFoundError."""
+        async with self._database.transaction(scope):
+            return await targets.get(name, tenant)
+
+    async def listing(
+        self, scope: Scope, *, tenant: str | None = None, cursor: str | None = None, limit: int = 50
+    ) -> tuple[list[TargetRecord], str | None]:
+        """List targets by tenant and name, the platform's first, with the cursor of the next part."""
+        filters = {"tenant": tenant}
+        after = self._cursors.read(scope, "targets", filters, cursor) if cursor else None
+        async with self._database.transaction(scope):
+            page = await targets.listing(tenant=tenant, after=after, limit=limit)
+        following = self._cursors.write(scope, "targets", filters, page.next) if page.next else None
+        return list(page.items), following
+
+    async def create(self, scope: Scope, asked: Asked) -> tuple[TargetRecord, bool]:
+        """Make a target; asked the same again, give the one that exists. The flag says whether it is new.
+
+        Raises:
+            ConfigError: all that is wrong with it.
+            NotFoundError: ``TenantNotFound``.
+            ConflictError: ``TargetExists`` with other content.
+            TemporaryError: the notifier could not look at it.
+        """
+        notifier = self._offers.find_notifier(asked.kind)
+        problems = _problems(asked)
+        if notifier is None:
+            known = self._offers.notifier_names()
+            _refuse([*problems, problem("$.kind", "UnknownNotifier", name=asked.kind[:80], known=known)])
+        accepted = _accepted(notifier, asked.given)
+        if problems or accepted.problems:
+            _refuse([*problems, *accepted.problems])
+        await _check(notifier, accepted)
+        written: list[SecretRef] = []
+        try:
+            async with self._database.transaction(scope):
+                return await self._made(scope, asked, accepted, written)
+        except BaseException:
+            if written and not self._vault.is_transactional:
+                await self._vault.drop_all(scope.tenant_id or "", written)
+            raise
+
+    async def remove(self, scope: Scope, name: str, *, tenant: str | None = None) -> None:
+        """Drop a target, its secrets, and what it was still to be told.
+
+        Raises:
+            NotFoundError: ``TargetNotFound``.
+        """
+        async with self._database.transaction(scope):
+            target = await targets.get(name, tenant)
+            await self._vault.drop_unused(target.tenant_id or "", target.settings, {})
+            await targets.delete(target.id)
+            _note(target, "TargetRemoved", "notifier.remove")
+
+    async def test(self, scope: Scope, name: str, *, tenant: str | None = None) -> Tested:
+        """Send a test message now, and say what came of it.
+
+        Raises:
+            NotFoundError: ``TargetNotFound``.
+        """
+        target = await self.get(scope, name, tenant=tenant)
+        began, failure = time.monotonic(), None
+        try:
+            message = self._wording.test(str(uuid7()), self._clock.now())
+            await self._offers.send(
+                message, target, await self._vault.material(target.tenant_id or "", target.settings)
+            )
+        except AgentPodError as error:
+            failure = failure_of(error)
+        async with self._database.transaction(scope):
+            await targets.note(target.id, failure)
+            audit.append("notifier.test", name, tenant_id=target.tenant_id)
+        return Tested(seconds=time.monotonic() - began, failure=failure)
+
+    def shown(self, target: TargetRecord) -> dict[str, Any]:
+        """Give a target's settings for people: secrets masked. Without its notifier, by the shape of references."""
+        notifier = self._offers.find_notifier(target.kind)
+        masked: Any = (
+            config.masked_by_shape(target.settings)
+            if notifier is None
+            else schema.mask(config.published(notifier.target_type), target.settings)
+        )
+        return masked if isinstance(masked, dict) else {}
+
+    async def _made(
+        self, scope: Scope, asked: Asked, accepted: Accepted, written: list[SecretRef]
+    ) -> tuple[TargetRecord, bool]:
+        owner = None
+        if asked.tenant:
+            owner = await tenants.get(asked.tenant)
+        elif scope.tenant_id:
+            owner = await tenants.by_id(scope.tenant_id)
+        there = await targets.find(asked.name, owner.slug if owner else None)
+        if there is not None:
+            return await self._same(there, asked, accepted), False
+        target_id, tenant_id = targets.new_id(), owner.id if owner else None
+        refs = await self._vault.put_settings(tenant_id or "", f"notifier/{target_id}", accepted.secrets)
+        written += refs.values()
+        made = await targets.create(
+            target_id=target_id,
+            tenant_id=tenant_id,
+            tenant=owner.slug if owner else "",
+            name=asked.name,
+            kind=asked.kind,
+            settings=schema.put_refs(accepted.value, refs),
+            min_severity=asked.min_severity,
+            reasons=asked.reasons,
+        )
+        _note(made, "TargetCreated", "notifier.add")
+        return made, True
+
+    async def _same(self, there: TargetRecord, asked: Asked, accepted: Accepted) -> TargetRecord:
+        differences = [
+            name
+            for name, one, other in (
+                ("kind", there.kind, asked.kind),
+                ("min_severity", there.min_severity, asked.min_severity),
+                ("reasons", sorted(there.reasons), sorted(asked.reasons)),
+            )
+            if one != other
+        ]
+        if there.kind == asked.kind:
+            refs = {path: SecretRef(key=path) for path in accepted.secrets}
+            given = config.masked_by_shape(schema.put_refs(accepted.value, refs))
+            differences += config.differences(config.masked_by_shape(there.settings), given)
+            differing = await self._vault.differing(there.tenant_id or "", accepted.secrets, there.settings)
+            differences += [f"config.{path}" for path in differing]
+        if differences:
+            raise ConflictError("TargetExists", target=there.name, differences=differences)
+        return there
+
+
+def failure_of(error: AgentPodError) -> Failure:
+    """Give what is kept of an error; of a wrong target, what is wrong with it."""
+    if isinstance(error, ConfigError):
+        told = "; ".join(f"{one.path}: {one.message}" for one in error.problems)
+        return Failure(reason="WrongTarget", params={"problems": told})
+    return Failure(reason=error.reason, params=error.params)
+
+
+def _accepted(notifier: Notifier[Any], given: Given) -> Accepted:
+    form = config.published(notifier.target_type)
+    accepted = schema.accept(form, given.config, texts=given.set, secret_texts=given.secrets)
+    return msgspec.structs.replace(accepted, problems=config.below(accepted.problems))
+
+
+async def _check(notifier: Notifier[Any], accepted: Accepted) -> None:
+    """Let the notifier look at a target before anything of it is stored."""
+    refs = {path: SecretRef(key=path) for path in accepted.secrets}
+    target = schema.build(notifier.target_type, schema.put_refs(accepted.value, refs))
+    material: Mapping[SecretRef, str] = {refs[path]: text for path, text in accepted.secrets.items()}
+    try:
+        await notifier.check(target, material)
+    except ConfigError as error:
+        _refuse(config.below(error.problems))
+
+
+def _problems(asked: Asked) -> list[Problem]:
+    found = [one for one in (slug_problem(asked.name, "$.name"),) if one]
+    unknown = [reason for reason in asked.reasons if reason not in REASONS]
+    if unknown:
+        found.append(problem("$.reasons", "NotAChoice", choices=sorted(REASONS)))
+    return found
+
+
+def _refuse(problems: list[Problem]) -> NoReturn:
+    raise ConfigError(problems)
+
+
+def _note(target: TargetRecord, reason: str, action: str) -> None:
+    happening = Happening(kind="alert", reason=reason, params={"target": target.name, "kind": target.kind})
+    events.append(happening, tenant_id=target.tenant_id, tenant=target.tenant)
+    audit.append(action, target.name, tenant_id=target.tenant_id)

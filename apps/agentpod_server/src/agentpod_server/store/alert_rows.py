@@ -1,0 +1,62 @@
+"""Reads rows of alerts, their targets and silences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from asyncpg import Record as Row
+
+from agentpod_core.values.status import Severity
+from agentpod_server.alert_records import AlertRecord, DeliveryRecord, SilenceRecord, TargetRecord
+from agentpod_server.records import Failure
+from agentpod_server.store import rows
+
+
+def alert(row: Row) -> AlertRecord:
+    """Read a row of alerts; without the columns for it, as if nobody was told."""
+    found: dict[str, Any] = dict(row)
+    return AlertRecord(
+        id=str(row["id"]),
+        tenant=row["tenant"],
+        pod=row["pod"],
+        reason=row["reason"],
+        severity=Severity(row["severity"]),
+        params=rows.value(row["params"], dict[str, Any]),
+        raised_at=row["raised_at"],
+        cleared_at=row["cleared_at"],
+        is_silenced=found.get("is_silenced", False),
+        deliveries=rows.value(found.get("deliveries", "[]"), tuple[DeliveryRecord, ...]),
+    )
+
+
+def target(row: Row) -> TargetRecord:
+    """Read a row of targets."""
+    return TargetRecord(
+        id=str(row["id"]),
+        tenant_id=str(row["tenant_id"]) if row["tenant_id"] else None,
+        tenant=row["tenant"],
+        name=row["name"],
+        kind=row["kind"],
+        settings=rows.value(row["settings"], dict[str, Any]),
+        min_severity=Severity(row["min_severity"]),
+        reasons=rows.value(row["reasons"], tuple[str, ...]),
+        failure=None if row["failure"] is None else rows.value(row["failure"], Failure),
+        delivered_at=row["delivered_at"],
+        created_at=row["created_at"],
+        created_by=row["created_by"],
+    )
+
+
+def silence(row: Row) -> SilenceRecord:
+    """Read a row of silences."""
+    return SilenceRecord(
+        id=str(row["id"]),
+        tenant_id=str(row["tenant_id"]) if row["tenant_id"] else None,
+        tenant=row["tenant"],
+        pod=row["pod"],
+        reason=row["reason"],
+        comment=row["comment"],
+        ends_at=row["ends_at"],
+        created_at=row["created_at"],
+        created_by=row["created_by"],
+    )

@@ -1,0 +1,93 @@
+"""What pods were when, and when nobody saw them. Needs an open transaction.
+
+Rows are only ever added, and the oldest are taken away in the end. Times are the database's own. That nobody led
+is noted by a trigger on the lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from asyncpg import Record as Row
+
+from agentpod_server.availability import Span, State, Transition
+from agentpod_server.store.ids import known, uuid7
+from agentpod_server.store.transactions import demanded
+
+# A pod is owed from its first answer on. The microsecond keeps the order where the clock is set back.
+_NOTE = """
+    insert into availability (id, tenant_id, tenant, pod_id, pod, at, state)
+    select $1, $2, $3, $4, $5, greatest(clock_timestamp(), last.at + interval '1 microsecond'), $6::text
+    from (values (1)) one
+    left join lateral (select at, state from availability where pod_id = $4 order by at desc limit 1) last on true
+    where last.state is distinct from $6::text and (last.state is not null or $6::text = 'ready')
+"""
+
+_TRANSITIONS = """
+    with one as (select distinct pod_id from availability where {which})
+    select found.pod_id, found.at, found.state from one cross join lateral (
+        (select a.pod_id, a.at, a.state from availability a
+         where a.pod_id = one.pod_id and a.at <= $2 order by a.at desc limit 1)
+        union all
+        (select a.pod_id, a.at, a.state from availability a
+         where a.pod_id = one.pod_id and a.at > $2 and a.at < $3)
+    ) found order by found.pod_id, found.at
+"""
+
+# The newest of each pod from before then still says how it began.
+_PRUNE = """
+    delete from availability where id in (
+        select a.id from availability a where a.at < $1 and (
+            exists (select from availability b where b.pod_id = a.pod_id and b.at > a.at and b.at <= $1)
+            or a.state = 'not-wanted' and not exists (select from pods p where p.id = a.pod_id))
+        order by a.at limit $2)
+"""
+
+
+async def note(pod_id: str, *, pod: str, tenant_id: str, tenant: str, state: State) -> None:
+    """Write down what a pod is from now on, where it differs; nothing for one that was never ready."""
+    await demanded().execute(_NOTE, uuid7(), known(tenant_id), tenant, known(pod_id), pod, state.value)
+
+
+async def of_tenant(tenant_id: str, begin: datetime, end: datetime) -> dict[str, list[Transition]]:
+    """Give what each pod of a tenant was, those that are gone included; by the pods' ids."""
+    return await _transitions("tenant_id = $1", tenant_id, begin, end)
+
+
+async def of_pod(pod_id: str, begin: datetime, end: datetime) -> list[Transition]:
+    """Give what a pod was, with what it was when that time began."""
+    return (await _transitions("pod_id = $1", pod_id, begin, end)).get(pod_id, [])
+
+
+async def gaps(begin: datetime, end: datetime) -> list[Span]:
+    """Give when nobody led, the time since the lease ran out included; needs to see the whole platform."""
+    found = await demanded().fetch(
+        "select since, until from availability_gaps where until > $1 and since < $2"
+        " union all select renewed_at, clock_timestamp() from leases"
+        " where name = 'controller' and expires_at <= clock_timestamp() and renewed_at is not null",
+        begin,
+        end,
+    )
+    return [Span(row["since"], row["until"]) for row in found]
+
+
+async def prune(age: timedelta, limit: int) -> int:
+    """Take away at most so many of the oldest rows that say nothing about the time kept; gives how many."""
+    transaction = demanded()
+    before: datetime = await transaction.value("select now() - $1::interval", age)
+    gone = await transaction.execute(_PRUNE, before, limit)
+    return gone + await transaction.execute(
+        "delete from availability_gaps where id in"
+        " (select id from availability_gaps where until < $1 order by since limit $2)",
+        before,
+        limit,
+    )
+
+
+async def _transitions(which: str, subject: str, begin: datetime, end: datetime) -> dict[str, list[Transition]]:
+    rows: Sequence[Row] = await demanded().fetch(_TRANSITIONS.format(which=which), known(subject), begin, end)
+    found: dict[str, list[Transition]] = {}
+    for row in rows:
+        found.setdefault(str(row["pod_id"]), []).append(Transition(row["at"], State(row["state"])))
+    return found
