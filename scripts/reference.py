@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 import msgspec
+from prometheus_client.metrics_core import Metric
 from reference_parts import annotations, code, default_of, described, docstring, plain, shown, signature, table_of
 
 import agentpod_core
@@ -24,7 +25,9 @@ from agentpod_cli.exits import Exit
 from agentpod_core import catalogue, embedding, testing
 from agentpod_core.host import GROUP, KINDS
 from agentpod_core.plugpoints import hooks
-from agentpod_server import settings
+from agentpod_server import census, settings
+from agentpod_server.store import counting
+from agentpod_server.telemetry import ServerTelemetry
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 HEAD = "# {title}\n\n<!-- Made by `python scripts/reference.py`; a test fails when it is stale. -->\n\n{text}\n"
@@ -132,11 +135,46 @@ def reasons() -> str:
     )
 
 
+def metrics() -> str:
+    """Give the page about everything that /metrics shows."""
+    telemetry = ServerTelemetry()
+    # A metric shows its labels once it has counted something.
+    with telemetry.span("act", action="StartContainer", why=""):
+        telemetry.acted("StartContainer", 0.0, "ok")
+    telemetry.reconciled("pod:", 0.0, "ok")
+    telemetry.probed("", 0.0, "", ready=True)
+    telemetry.answered("GET", "", 200, 0.0)
+    told = list(telemetry.registry.collect())
+    rows = [
+        (code(_series(family)), family.type, plain(family.documentation))
+        for family in [*told, *census.families(census.Standing(), counting.Counted())]
+    ]
+    own = [row for row in rows if row[0].startswith("`agentpod")]
+    rest = [row for row in rows if row not in own]
+    head = ("Metric", "Kind", "Meaning")
+    return _page(
+        "Metrics",
+        "What `GET /metrics` shows, in the Prometheus text format. Times are in seconds. A server tells of itself; "
+        "what is said to be of the platform is the same at each of several servers: take the `max` of it, no sum. "
+        "Labels have few values: kinds, reasons, phases, never the id or name of a pod or tenant. "
+        "[Monitoring](../howto/monitoring.md) says what to do with them.",
+        ("AgentPod", [table_of(head, own)]),
+        ("The process", [table_of(head, rest)]),
+    )
+
+
+def _series(family: Metric) -> str:
+    labels = sorted({name for sample in family.samples for name in sample.labels if name not in {"le", "generation"}})
+    suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+    return f"{family.name}{suffix}" + (f"{{{', '.join(labels)}}}" if labels else "")
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "plug-points.md": plug_points,
     "embedding.md": embedding_page,
     "settings.md": settings_page,
     "reasons.md": reasons,
+    "metrics.md": metrics,
 }
 
 

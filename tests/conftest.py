@@ -17,9 +17,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from private_engine import PrivateEngine
 
 BIN = Path(sys.executable).parent
 
@@ -44,10 +46,14 @@ def free_port() -> int:
 
 
 class Platform:
-    """One platform: start it, stop it, and talk with it."""
+    """One platform: start it, stop it, and talk with it. With an ``engine`` of its own it lives where that does."""
 
-    def __init__(self, state: Path, *, network: str, extra: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, state: Path, *, network: str, extra: dict[str, str] | None = None, engine: PrivateEngine | None = None
+    ) -> None:
         self.state = state
+        self.engine = engine
+        self.enter = engine.enter if engine else []
         self.http = free_port()
         self.port = free_port()
         kept = {key: value for key, value in os.environ.items() if not key.startswith("AGENTPOD_")}
@@ -60,6 +66,7 @@ class Platform:
             "AGENTPOD_ROUTER_TRAEFIK_HTTP": str(self.http),
             "AGENTPOD_ROUTER_TRAEFIK_PING": str(free_port()),
             "LC_ALL": "C.UTF-8",
+            **({"AGENTPOD_RUNTIME_DOCKER_URL": engine.url, "DOCKER_HOST": engine.url} if engine else {}),
             **(extra or {}),
         }
         self.process: subprocess.Popen[bytes] | None = None
@@ -73,20 +80,28 @@ class Platform:
     def instance(self) -> str:
         return (self.state / "instance").read_text().strip()
 
-    def up(self, *, status: int = 200) -> None:
+    def up(self, *, status: int = 200, verb: str = "up") -> None:
         """Start the server and wait until ``/readyz`` answers so: 200 for a server that is ready."""
         with (self.state.parent / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [self.bin / "agentpod", "up"], env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                [*self.enter, self.bin / "agentpod", verb],
+                env=self.env,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
         process = self.process
 
         def ready() -> bool:
             if process.poll() is not None:
                 pytest.fail(f"the server ended with {process.returncode}:\n{self.log[-4000:]}")
-            return httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=2).status_code == status
+            return self.call(httpx.get, f"http://127.0.0.1:{self.port}/readyz", timeout=2).status_code == status
 
         wait_for(ready, seconds=60, what=f"the server is ready\n{self.log[-4000:]}")
+
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a function where the platform's addresses are."""
+        return self.engine.call(function, *args, **kwargs) if self.engine else function(*args, **kwargs)
 
     def end(self, number: signal.Signals) -> None:
         """Send the server a signal and wait for its end."""
@@ -99,7 +114,7 @@ class Platform:
     ) -> subprocess.CompletedProcess[str]:
         """Run the command line; ``check`` is the exit code to expect."""
         done = subprocess.run(
-            [self.bin / "agentpod", *args],
+            [*self.enter, self.bin / "agentpod", *args],
             env=self.env,
             text=True,
             capture_output=True,
@@ -120,12 +135,16 @@ class Platform:
     def get(self, host: str, path: str = "/", **options) -> httpx.Response:
         """Ask a pod through the router, by its public name."""
         headers = {"Host": f"{host}:{self.http}", **options.pop("headers", {})}
-        return httpx.get(f"http://127.0.0.1:{self.http}{path}", headers=headers, timeout=5, **options)
+        return self.call(httpx.get, f"http://127.0.0.1:{self.http}{path}", headers=headers, timeout=5, **options)
 
     def container(self, pod_id: str) -> dict:
         """Look at a pod's container with the engine's own client."""
         done = subprocess.run(
-            ["docker", "inspect", f"agentpod-{self.instance}-{pod_id}"], capture_output=True, text=True, check=False
+            ["docker", "inspect", f"agentpod-{self.instance}-{pod_id}"],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return (json.loads(done.stdout or "[]") or [{}])[0]
 
@@ -140,7 +159,9 @@ class Platform:
         return [
             f"{kind[0]} {name}"
             for kind in kinds
-            for name in subprocess.run(["docker", *kind], capture_output=True, text=True, check=True).stdout.split()
+            for name in subprocess.run(
+                ["docker", *kind], env=self.env, capture_output=True, text=True, check=True
+            ).stdout.split()
         ]
 
     def sweep(self) -> None:
@@ -149,7 +170,8 @@ class Platform:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait(timeout=10)
-        if not (self.state / "instance").exists():
+        if self.engine or not (self.state / "instance").exists():
+            # An engine of its own goes with all that is on it.
             return
         sweep = [sys.executable, "-m", "agentpod_docker.sweep", self.instance, "--volumes"]
         subprocess.run(sweep, capture_output=True, check=True)
@@ -160,11 +182,11 @@ def new_platform() -> Iterator[Callable[..., Platform]]:
     """Give a maker of platforms; all of them are swept at the end."""
     made: list[Platform] = []
 
-    def make(*, network: str, extra: dict[str, str] | None = None) -> Platform:
+    def make(*, network: str, extra: dict[str, str] | None = None, engine: PrivateEngine | None = None) -> Platform:
         # Not pytest's own folder: that is closed to the account that PostgreSQL runs as.
         root = Path(tempfile.mkdtemp(prefix="agentpod-e2e-", dir="/tmp"))
         root.chmod(0o711)
-        platform = Platform(root / "state", network=network, extra=extra)
+        platform = Platform(root / "state", network=network, extra=extra, engine=engine)
         made.append(platform)
         return platform
 

@@ -17,6 +17,7 @@ DISTRIBUTIONS = sorted(
     for path in ROOT.glob(pattern)
 )
 PLUGINS = {
+    "apprise": "agentpod-apprise",
     "docker": "agentpod-docker",
     "echo": "agentpod-echo",
     "http_probe": "agentpod-http-probe",

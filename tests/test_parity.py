@@ -58,10 +58,6 @@ controller | server
 """Every verb that the product promises; words after ``|`` share the words before the first verb."""
 
 COMING = {
-    "engine, health and alerts": """
-        notifier list|add|test|remove
-        alert list|silence
-    """,
     "identity": """
         pod token show
         audit
@@ -94,7 +90,6 @@ COMING = {
     "shipping": """
         doctor | support-bundle
         db dump|restore
-        controller | server
     """,
 }
 """The verbs that are not there yet, by the area of work that brings them."""
@@ -124,6 +119,11 @@ VERB_OF_OPERATION = {
     "open_pod": "pod open",
     "reconcile": "reconcile",
     "build_image": "image build",
+    "create_silence": "alert silence",
+    "end_silence": "alert silence",
+    "create_notifier": "notifier add",
+    "delete_notifier": "notifier remove",
+    "test_notifier": "notifier test",
     "login": "login",
     "create_token": "token create",
     "revoke_token": "token revoke",

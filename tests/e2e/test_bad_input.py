@@ -273,11 +273,12 @@ def test_settings_that_are_wrong_are_all_told_at_once(new_platform) -> None:
     assert not platform.state.exists()
 
 
-def test_an_engine_that_is_not_there_is_told_at_the_start(new_platform) -> None:
-    """Without a container engine the start fails with what to do, and leaves no process behind."""
+def test_an_engine_that_is_not_there_is_told_by_the_server(new_platform) -> None:
+    """Without a container engine the server comes up, says what is missing, and ends in order."""
     nowhere = {"AGENTPOD_RUNTIME_DOCKER_URL": "unix:///nowhere/docker.sock"}
     platform = new_platform(network="10.214.192.0/18", extra=nowhere)
-    failed = platform.agentpod("up", check=None)
-    assert failed.returncode in {1, 7}
-    assert "docker info" in failed.stderr
+    platform.up(status=503)
+    answer = httpx.get(f"http://127.0.0.1:{platform.port}/readyz", timeout=5).json()
+    assert answer["checks"]["engine"] == "EngineUnreachable"
+    platform.agentpod("down")
     assert still_running(platform.state) == []

@@ -35,6 +35,7 @@ class Teller(Notifier):
     name = "teller"
     title = "Teller"
     settings_type = Secret
+    target_type = Secret
 
     async def open(self, context):
         print("settings", context.settings, flush=True)
@@ -42,7 +43,7 @@ class Teller(Notifier):
         logging.getLogger("leaky").error("settings %s", context.settings)
         raise TemporaryError("Leaky", setting=context.settings.password, detail=repr(context.settings))
 
-    async def send(self, alert, settings):
+    async def send(self, alert, target, material):
         pass
 
 
