@@ -1,0 +1,92 @@
+"""Thousands of histories on a simulated world: whatever happened, in peace everything becomes as it must be.
+
+``AGENTPOD_CHAOS_HISTORIES=20000`` lives more of them, and others each time; a failing one is printed as short as it
+could be made.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from simulated.history import live, live_until_cut, scenario_boundaries
+from simulated.steps import (
+    Change,
+    Create,
+    Delete,
+    Hand,
+    Lose,
+    Outage,
+    Restart,
+    Second,
+    Step,
+    Wait,
+    Want,
+    WantTenant,
+    histories,
+)
+
+from agentpod_core.values.pods import Wanted
+
+HISTORIES = os.environ.get("AGENTPOD_CHAOS_HISTORIES")
+
+SCENARIOS: dict[str, tuple[Step, ...]] = {
+    "a pod is made": (Create(3),),
+    "a pod gets another image": (Change(0, "image", 1),),
+    "a pod gets another limit and other files": (
+        Change(0, "memory", 9),
+        Change(0, "live", 9),
+        Change(0, "merged", 9),
+        Change(0, "restart", 9),
+    ),
+    "a pod is stopped and started": (Want(0, Wanted.STOPPED), Wait(0.3), Want(0, Wanted.RUNNING)),
+    "a pod is restarted": (Restart(0),),
+    "a pod is deleted": (Delete(0, keeps_data=False),),
+    "a pod is deleted without its data": (Delete(0, keeps_data=True),),
+    "a tenant is deleted": (WantTenant("acme", Wanted.DELETED),),
+    "an agent is killed": (Hand(0, "kill"),),
+    "an agent hangs": (Hand(0, "hang"),),
+    "a container is removed": (Hand(0, "remove"),),
+    "a container is paused": (Hand(0, "pause"),),
+    "a container is dead": (Hand(0, "dead"),),
+    "a container gets other limits": (Hand(0, "tighten"),),
+    "a container is renamed": (Hand(0, "rename"),),
+    "a second container comes up": (Second(0, runs=True),),
+    "a network is removed": (Lose(0, "network"),),
+    "a volume is removed": (Lose(0, "volumes"),),
+    "the engine is started again": (Outage("daemon", 0.5),),
+}
+
+
+@settings(
+    max_examples=int(HISTORIES or 1000),
+    deadline=None,
+    derandomize=HISTORIES is None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(histories)
+def test_every_history_ends_well(steps) -> None:
+    """Exactly one container for each wanted pod, none for others, no data lost, nothing foreign touched, then quiet."""
+    live(steps)
+
+
+@pytest.mark.parametrize("power", [False, True], ids=["the server dies", "the power is cut"])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_boundary_may_be_the_last(name, power) -> None:
+    """Whatever the platform is doing, it can be killed between any two of its steps, and the next one finishes it."""
+    steps = SCENARIOS[name]
+    count = scenario_boundaries(steps)
+    assert count > 1
+    for boundary in range(1, count + 1):
+        live_until_cut(steps, boundary, power=power)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_write_may_be_unsure(name) -> None:
+    """Of any write the answer may be lost, and it may be made twice."""
+    steps = SCENARIOS[name]
+    count = scenario_boundaries(steps, writes=True)
+    for write in range(1, count + 1):
+        live_until_cut(steps, write, unsure=True)
