@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections import OrderedDict
 
 from agentpod_core.ports import Clock
 
@@ -17,7 +18,8 @@ class KeyQueue:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._waiting: dict[str, float] = {}
+        # Not a dict: the first of one from which many were taken is found ever more slowly.
+        self._waiting: OrderedDict[str, float] = OrderedDict()
         self._busy: set[str] = set()
         self._again: set[str] = set()
         self._due: dict[str, float] = {}
@@ -64,8 +66,7 @@ class KeyQueue:
         while True:
             self._ripen()
             if self._waiting:
-                key = next(iter(self._waiting))
-                del self._waiting[key]
+                key, _ = self._waiting.popitem(last=False)
                 self._busy.add(key)
                 return key
             self._news.clear()
