@@ -2,6 +2,43 @@
 
 from __future__ import annotations
 
-from cases import capacity, create, memory, openclaw, recovery, route
+from cases import (
+    burst,
+    capacity,
+    create,
+    events,
+    healing,
+    hung,
+    idle,
+    memory,
+    openclaw,
+    planning,
+    recovery,
+    rescue,
+    resync,
+    route,
+    series,
+    simulated,
+    thousands,
+)
 
-CASES = (memory.CASE, create.CASE, route.CASE, recovery.CASE, openclaw.CASE, capacity.CASE)
+CASES = (
+    memory.CASE,
+    planning.CASE,
+    simulated.CASE,
+    create.CASE,
+    # A crowd of pods stays from here on, and is sent away by the last of those that need it.
+    route.CASE,
+    recovery.CASE,
+    events.CASE,
+    healing.CASE,
+    hung.CASE,
+    resync.CASE,
+    series.CASE,
+    burst.CASE,
+    openclaw.CASE,
+    rescue.CASE,
+    capacity.CASE,
+    idle.CASE,
+    thousands.CASE,
+)

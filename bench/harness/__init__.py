@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from harness.claims import Goal, Row, Turns, at_most, failed, figure, more_by_at_most, ratio, times_at_most
+from harness.claims import (
+    Goal,
+    Row,
+    Turns,
+    absent,
+    at_least,
+    at_most,
+    failed,
+    figure,
+    more_by_at_most,
+    ratio,
+    times_at_most,
+    within,
+)
 from harness.report import exit_code, table, write
 from harness.running import Case, run
 from harness.turns import interleaved
@@ -12,6 +25,8 @@ __all__ = [
     "Goal",
     "Row",
     "Turns",
+    "absent",
+    "at_least",
     "at_most",
     "exit_code",
     "failed",
@@ -22,5 +37,6 @@ __all__ = [
     "run",
     "table",
     "times_at_most",
+    "within",
     "write",
 ]

@@ -16,9 +16,10 @@ class Goal:
     holds: Callable[[float, float], bool]
 
 
-def times_at_most(factor: float) -> Goal:
-    """Ours takes at most so many times what the reference takes."""
-    return Goal(text=f"≤ {factor:g}×", holds=lambda ours, reference: ours <= factor * reference)
+def times_at_most(factor: float, *, more: float = 0.0) -> Goal:
+    """Ours takes at most so many times what the reference takes, and so many seconds ``more``."""
+    text = f"≤ {factor:g}× + {more:g} s" if more else f"≤ {factor:g}×"
+    return Goal(text=text, holds=lambda ours, reference: ours <= factor * reference + more)
 
 
 def more_by_at_most(seconds: float) -> Goal:
@@ -26,9 +27,20 @@ def more_by_at_most(seconds: float) -> Goal:
     return Goal(text=f"≤ 1.0× + {seconds:g} s", holds=lambda ours, reference: ours <= reference + seconds)
 
 
+def within(share: float) -> Goal:
+    """Ours differs from the reference by at most that share of it."""
+    text = f"1.0× ± {share:.0%}"
+    return Goal(text=text, holds=lambda ours, reference: abs(ours - reference) <= share * reference)
+
+
 def at_most(limit: float, unit: str) -> Goal:
     """Ours is at most so much, whatever others take."""
     return Goal(text=f"≤ {limit:g} {unit}", holds=lambda ours, _: ours <= limit)
+
+
+def at_least(limit: float, unit: str) -> Goal:
+    """Ours is at least so much, whatever others do."""
+    return Goal(text=f"≥ {limit:g} {unit}", holds=lambda ours, _: ours >= limit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +114,13 @@ def failed(case: str, problem: str) -> Row:
     """Say that a case came to no figure, and why: a miss, whatever its goal is."""
     return Row(
         case=case, ours=None, reference=None, unit="", ratio=None, goal=None, ok=False, count=0, spread={}, note=problem
+    )
+
+
+def absent(case: str, why: str) -> Row:
+    """Say that what a reader might look for was not to be had here: nobody's miss."""
+    return Row(
+        case=case, ours=None, reference=None, unit="", ratio=None, goal=None, ok=True, count=0, spread={}, note=why
     )
 
 

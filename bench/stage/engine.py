@@ -30,6 +30,7 @@ class Engine:
     """A Docker Engine. ``run`` labels everything that is made through it."""
 
     def __init__(self, run: str) -> None:
+        self.run = run
         self.labels = {LABEL: run}
         self._line = _Line("localhost", timeout=120)
 
@@ -89,6 +90,18 @@ class Engine:
         finally:
             os.close(process)
         return at
+
+    def freeze(self, name: str) -> float:
+        """Stop all processes of a container as kill -STOP does; gives the moment."""
+        table = self.call("GET", f"containers/{name}/top")
+        at = time.time()
+        for row in table["Processes"]:
+            os.kill(int(row[table["Titles"].index("PID")]), signal.SIGSTOP)
+        return at
+
+    def events(self, **wanted: list[str]) -> tuple[http.client.HTTPConnection, str, dict[str, str]]:
+        """Give what it takes to follow the engine's events: a connection, the path on it, the headers."""
+        return _Line("localhost", timeout=120), f"{_API}/events?{urlencode({'filters': json.dumps(wanted)})}", {}
 
     def working_set(self, name: str) -> int:
         """Give a container's working set, in bytes: what its control group holds without what can be dropped."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -16,13 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 
+from agentpod_server.embedded.access import Credentials, socket_folder
 from stage import processes
+from stage.plugins import installed
 from stage.waiting import until
 
 BIN = Path(sys.executable).parent
 NETWORK_RANGE = "10.212.0.0/17"
 CROWD = "crowd"
+CROWDED = 50
+"""So many pods of a crowd are in one tenant: a tenant's network has room for 61."""
 _BUILD_SECONDS = 1800
 
 
@@ -34,9 +40,13 @@ def free_port() -> int:
 
 
 class Platform:
-    """A running platform. Make it with ``Platform()``, ``up()``, and ``end()`` it, whatever came of it."""
+    """A running platform. Make it with ``Platform()``, ``up()``, and ``end()`` it, whatever came of it.
 
-    def __init__(self) -> None:
+    ``plugin`` is a module in ``plugins`` beside this one that offers something more to it, ``settings``
+    are those that differ from the usual ones.
+    """
+
+    def __init__(self, *, plugin: str | None = None, **settings: str) -> None:
         self._root = Path(tempfile.mkdtemp(prefix="agentpod-bench-", dir="/tmp"))
         # PostgreSQL and Traefik run as somebody else and pass through.
         self._root.chmod(0o711)
@@ -50,9 +60,13 @@ class Platform:
             "AGENTPOD_ROUTER_TRAEFIK_HTTP": str(self.http),
             "AGENTPOD_ROUTER_TRAEFIK_PING": str(free_port()),
             "LC_ALL": "C.UTF-8",
+            **settings,
         }
+        if plugin:
+            self._env["PYTHONPATH"] = os.pathsep.join(map(str, installed(plugin, self._root / "plugins")))
         self._server: subprocess.Popen[bytes] | None = None
         self._api = httpx.Client(timeout=30, trust_env=False)
+        self._has_ended = False
 
     @property
     def instance(self) -> str:
@@ -137,16 +151,52 @@ class Platform:
         )
         return self.pod(tenant, name)
 
-    def crowd(self, count: int) -> list[dict[str, Any]]:
-        """Have so many echo pods in one tenant, all of them answering; what is there already stays."""
+    def crowd(self, count: int, *, of: str = CROWD, adapter: str = "echo") -> list[dict[str, Any]]:
+        """Have so many pods that answer; what is there already stays.
+
+        The first 50 are in the tenant ``of``, the others in more tenants named after it.
+        """
         self.image("echo")
-        self.tenant(CROWD)
-        names = [f"p{number}" for number in range(count)]
-        there = {pod["name"] for pod in self.call("GET", f"/tenants/{CROWD}/pods?limit=500")["items"]}
-        for name in names:
-            if name not in there:
-                self.call("POST", f"/tenants/{CROWD}/pods", {"name": name, "adapter": "echo"})
-        return [self.until_ready(CROWD, name, seconds=180) for name in names]
+        names = [(self._crowded(of, number), f"p{number}") for number in range(count)]
+        for tenant in dict.fromkeys(tenant for tenant, _ in names):
+            self.tenant(tenant)
+            there = {pod["name"] for pod in self.call("GET", f"/tenants/{tenant}/pods?limit=500")["items"]}
+            for name in (name for owner, name in names if owner == tenant and name not in there):
+                self.call("POST", f"/tenants/{tenant}/pods", {"name": name, "adapter": adapter})
+        return [self.until_ready(tenant, name, seconds=180) for tenant, name in names]
+
+    def disperse(self, *, of: str = CROWD) -> None:
+        """Delete a crowd with all its tenants."""
+        for tenant in self.call("GET", "/tenants?limit=500")["items"]:
+            if tenant["slug"].partition("-")[0] == of:
+                self.clear(tenant["slug"])
+
+    def _crowded(self, of: str, number: int) -> str:
+        return of if number < CROWDED else f"{of}-{number // CROWDED}"
+
+    def stream(self, path: str) -> tuple[http.client.HTTPConnection, str, dict[str, str]]:
+        """Give what it takes to follow an answer that goes on: a connection, the path on it, the headers."""
+        url = self._api.base_url
+        line = http.client.HTTPConnection(url.host, url.port, timeout=120)
+        headers = {"Authorization": self._api.headers["Authorization"], "Accept": "text/event-stream"}
+        return line, f"{url.path.rstrip('/')}{path}", headers
+
+    def passes(self, kind: str) -> tuple[int, float]:
+        """Count the passes of a kind that went well, and give the seconds that they took together."""
+        text = self._api.get(str(self._api.base_url.copy_with(path="/metrics"))).text
+        place = f'{{kind="{kind}",outcome="ok"}}'
+        found = {
+            name: float(value)
+            for name, _, value in (line.rpartition(" ") for line in text.splitlines() if place in line)
+        }
+        name = "agentpod_reconcile_seconds"
+        return int(found.get(f"{name}_count{place}", 0)), found.get(f"{name}_sum{place}", 0.0)
+
+    @property
+    def database(self) -> str:
+        """The URL of its database, as the server itself is let in."""
+        kept = msgspec.json.decode((self.state / "database.json").read_bytes(), type=Credentials)
+        return kept.access(socket_folder(self.state / "postgres" / "run")).app
 
     def container(self, pod: dict[str, Any]) -> str:
         """Name a pod's container."""
@@ -167,7 +217,10 @@ class Platform:
         self.agentpod("tenant", "delete", tenant, "--cascade", "--yes")
 
     def end(self) -> None:
-        """Stop everything that runs, and remove everything that was made: by pid, by label, by folder."""
+        """Stop everything that runs, and remove everything that was made: by pid, by label, by folder. Idempotent."""
+        if self._has_ended:
+            return
+        self._has_ended = True
         self._api.close()
         try:
             self._stop()

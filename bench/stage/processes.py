@@ -1,13 +1,16 @@
-"""Finds the processes of a platform, and what memory they take."""
+"""Finds the processes of a platform and of the engine, and what memory and processor time they take."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import defaultdict
 from pathlib import Path
 
 KINDS = {"traefik": "Traefik", "postgres": "PostgreSQL"}
 SERVER = "server"
+ENGINE = ("dockerd", "containerd")
+_TICK = os.sysconf("SC_CLK_TCK")
 
 
 def of(folder: Path) -> dict[str, list[int]]:
@@ -36,6 +39,30 @@ def of(folder: Path) -> dict[str, list[int]]:
 def memory(pids: list[int]) -> int:
     """Give what processes take together, in bytes: what several share is counted once (PSS)."""
     return sum(_proportional(pid) for pid in pids)
+
+
+def of_engine() -> list[int]:
+    """Give the processes of the engines of this machine, without what runs in their containers."""
+    return [int(place.name) for place in Path("/proc").glob("[0-9]*") if _name(place) in ENGINE]
+
+
+def processor(pids: list[int]) -> float:
+    """Give the seconds of processor time that processes have taken so far, with what ended below them."""
+    return sum(map(_seconds, pids))
+
+
+def _name(place: Path) -> str:
+    with contextlib.suppress(OSError):
+        return (place / "comm").read_text().strip()
+    return ""
+
+
+def _seconds(pid: int) -> float:
+    # One that has ended is in what its parent took.
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / _TICK
+    return 0.0
 
 
 def _proportional(pid: int) -> int:

@@ -48,6 +48,13 @@ class Stage:
             self._platform = platform
         return self._platform
 
+    def another(self, *, plugin: str | None = None, **settings: str) -> Platform:
+        """Give one more platform that runs, for what the usual one must not have; ``end`` it, or the stage does."""
+        platform = Platform(plugin=plugin, **settings)
+        self._made.callback(platform.end)
+        platform.up()
+        return platform
+
     @property
     def engine(self) -> Engine:
         """The engine's bare API, with a network for the reference's containers."""

@@ -10,6 +10,8 @@ from cases import CASES
 from harness import (
     Case,
     Turns,
+    absent,
+    at_least,
     at_most,
     exit_code,
     failed,
@@ -20,6 +22,7 @@ from harness import (
     run,
     table,
     times_at_most,
+    within,
     write,
 )
 
@@ -50,6 +53,12 @@ def test_the_spread_is_the_quartiles_of_each_side():
         (more_by_at_most(1), 21.0, 20.0, True),
         (more_by_at_most(1), 21.1, 20.0, False),
         (more_by_at_most(1), 15.0, 20.0, True),
+        (times_at_most(1.5, more=0.1), 1.6, 1.0, True),
+        (times_at_most(1.5, more=0.1), 1.61, 1.0, False),
+        (within(0.2), 1.2, 1.0, True),
+        (within(0.2), 1.21, 1.0, False),
+        (within(0.2), 0.8, 1.0, True),
+        (within(0.2), 0.79, 1.0, False),
     ],
 )
 def test_a_goal_beside_a_reference(goal, ours, reference, is_kept):
@@ -62,6 +71,19 @@ def test_an_absolute_goal(value, is_kept):
     """An absolute figure has a goal and no reference."""
     row = figure("x", [value], "MB", goal=at_most(250, "MB"))
     assert (row.ok, row.reference, row.ratio, row.goal) == (is_kept, None, None, "≤ 250 MB")
+
+
+@pytest.mark.parametrize(("value", "is_kept"), [(100, True), (99, False)])
+def test_a_goal_of_at_least_so_much(value, is_kept):
+    """Some figures are the better the larger they are."""
+    row = figure("x", [value], "pods", goal=at_least(100, "pods"))
+    assert (row.ok, row.goal) == (is_kept, "≥ 100 pods")
+
+
+def test_what_could_not_be_had_is_said_and_is_nobodys_miss():
+    """A reference that cannot be installed on this machine leaves a line that says why."""
+    row = absent("beside", "no network")
+    assert (row.ours, row.ok, exit_code([row]), row.note) == (None, True, 0, "no network")
 
 
 def test_a_goal_is_judged_on_the_whole_figure():
@@ -78,7 +100,13 @@ def test_a_figure_without_a_goal_is_ok():
 
 @pytest.mark.parametrize(
     ("goal", "text"),
-    [(times_at_most(1.15), "≤ 1.15×"), (more_by_at_most(1), "≤ 1.0× + 1 s"), (at_most(250, "MB"), "≤ 250 MB")],
+    [
+        (times_at_most(1.15), "≤ 1.15×"),
+        (times_at_most(1.15, more=0.1), "≤ 1.15× + 0.1 s"),
+        (more_by_at_most(1), "≤ 1.0× + 1 s"),
+        (within(0.2), "1.0× ± 20%"),
+        (at_most(250, "MB"), "≤ 250 MB"),
+    ],
 )
 def test_a_goal_says_what_it_is(goal, text):
     """The goal stands in the row in words."""
@@ -128,6 +156,7 @@ def test_the_table_says_of_each_row_how_it_went():
         ratio("missed", turns([2.0], [1.0]), times_at_most(1.15), note="why"),
         figure("read", [7], "pods"),
         failed("broken", "OSError: no\nmore of it"),
+        absent("beside", "no network"),
     ]
     lines = [" ".join(line.split()) for line in table(rows).splitlines()]
     assert lines[2:] == [
@@ -135,6 +164,7 @@ def test_the_table_says_of_each_row_how_it_went():
         "missed 2 s 1 s 2.00× ≤ 1.15× MISSED why",
         "read 7 pods – – –",
         "broken – – – – FAILED OSError: no",
+        "beside – – – – no network",
     ]
 
 
