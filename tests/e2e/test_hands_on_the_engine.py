@@ -68,6 +68,11 @@ def shop(new_platform, wait_until) -> Shop:
     )
     assert made["status"]["ready"] is False
     assert platform.process.poll() is None
+    wait_until(
+        lambda: "EngineUnreachable" in [one["reason"] for one in platform.json("events")],
+        seconds=40,
+        what="the operator is told",
+    )
     socket.symlink_to(SOCKET)
     wait_until(
         lambda: platform.json("pod", "get", "early/bird")["status"]["ready"], seconds=40, what="the engine is found"

@@ -109,5 +109,6 @@ def test_growing_memory_is_told_and_relieved_before_it_is_full(new_platform, wai
     wait_until(
         lambda: platform.json("pod", "stats", "leak/main", "--since", "1h")["history"], seconds=30, what="history"
     )
+    wait_until(lambda: platform.json("pod", "get", "leak/main")["status"]["ready"], seconds=30, what="it is well again")
     health = platform.json("health", "leak/main")
     assert health["probe"]["name"] == "http"

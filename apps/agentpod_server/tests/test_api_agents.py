@@ -249,13 +249,17 @@ async def test_stats_look_back(api, rig, since, step):
     assert (await api.get(f"{MAIN}/stats")).json()["history"] == []
 
 
-@pytest.mark.parametrize("since", ["", "1", "0h", "-1h", "1y", "1h30m", "36d", "99999d", "1h\n"])
-async def test_nobody_looks_back_to_what_is_not_kept(api, rig, since):
+@pytest.mark.parametrize(
+    ("since", "reason"),
+    [(since, "BadQuery") for since in ("", "1", "0h", "-1h", "1y", "1h30m")]
+    + [(since, "BadPeriod") for since in ("36d", "99999d", "1h\n")],
+)
+async def test_nobody_looks_back_to_what_is_not_kept(api, rig, since, reason):
     """A span that is none, or longer than anything is kept, is refused and named."""
     await rig.pod(api)
     answer = await api.get(f"{MAIN}/stats", params={"since": since})
-    assert (answer.status_code, answer.json()["reason"]) == (400, "BadQuery")
-    assert answer.json()["problems"][0]["path"] == "?since"
+    assert (answer.status_code, answer.json()["reason"]) == (400, reason)
+    assert answer.json()["params"]["names"] == ["since"]
 
 
 async def test_stats_are_measured_while_the_pod_runs(api, rig):

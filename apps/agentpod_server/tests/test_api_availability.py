@@ -150,24 +150,24 @@ async def test_csv_is_for_spreadsheets(api, rig):
 
 
 @pytest.mark.parametrize(
-    "params",
+    ("params", "reason"),
     [
-        {"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"},
-        {"since": "2020-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"},
-        {"since": "9999-12-31T23:59:59Z"},
-        {"until": "0001-01-01T00:00:00Z"},
-        {"by": "week"},
-        {"since": "yesterday"},
-        {"format": "csv"},
+        ({"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"}, "BadPeriod"),
+        ({"since": "2020-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"}, "BadPeriod"),
+        ({"since": "9999-12-31T23:59:59Z"}, "BadPeriod"),
+        ({"until": "0001-01-01T00:00:00Z"}, "BadPeriod"),
+        ({"by": "week"}, "BadQuery"),
+        ({"since": "yesterday"}, "BadQuery"),
+        ({"format": "csv"}, "BadQuery"),
     ],
 )
-async def test_a_time_that_makes_no_sense_is_refused(api, rig, params):
+async def test_a_time_that_makes_no_sense_is_refused(api, rig, params, reason):
     """A begin after its end, more than 400 days, and what cannot be read."""
     await rig.pod(api)
 
     answer = await api.get(f"{MAIN}/availability", params=params)
 
-    assert (answer.status_code, answer.json()["reason"]) == (400, "BadQuery")
+    assert (answer.status_code, answer.json()["reason"]) == (400, reason)
 
 
 async def test_nobody_elses_availability_is_seen(api, rig):

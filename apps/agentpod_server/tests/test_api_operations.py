@@ -212,7 +212,7 @@ async def test_an_adapters_schema_marks_its_secrets(api):
 async def test_plugins_are_listed_with_what_they_offer(api):
     """Every plugin is listed with its offers by kind, and whether it was loaded."""
     items = (await api.get("/api/v1/plugins")).json()["items"]
-    assert items[0]["offers"] == {"agent": ["talker"], "probe": ["always"]}
+    assert items[0]["offers"] == {"agent": ["talker"], "notifier": ["fake"], "probe": ["always"]}
     assert (items[0]["state"], items[0]["loaded"], items[0]["error"]) == ("ok", True, None)
     assert items[0]["distribution"] == "agentpod-server"
 

@@ -95,7 +95,7 @@ async def test_ten_minutes_become_one_point_with_average_and_peak(database, pod_
 
 async def test_what_is_not_over_is_not_rolled_up(database, pod_id):
     """The present ten minutes wait for the rest of their samples."""
-    await keep(database, pod_id, (timedelta(), {}))
+    await keep(database, pod_id, (NOW - datetime.now(UTC), {}))
     await tidy(database)
     assert [span for span, _ in await spans(database)] == [60]
 

@@ -21,7 +21,7 @@ def asked_by(probe):
 
         def workload(self, config, pod, package):
             made = super().workload(config, pod, package)
-            asks = msgspec.structs.replace(made.probe, probe=probe, timeout=0.5, interval=0.2, start_interval=0.2)
+            asks = msgspec.structs.replace(made.probe, probe=probe, timeout=0.5, interval=0.5, start_interval=0.2)
             return msgspec.structs.replace(made, probe=asks)
 
     return Adapter()

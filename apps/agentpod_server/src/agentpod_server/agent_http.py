@@ -87,6 +87,7 @@ class _Exchange(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
         self._received = 0
+        self._trailer = 0
         self._in_body = False
         self._body = bytearray()
 
@@ -108,7 +109,7 @@ class _Exchange(asyncio.Protocol):
         if not self._in_body and self._received > HEADERS_LIMIT:
             self._fail("its headers are too large")
         elif self._received - len(self._body) > HEADERS_LIMIT + self._limit:
-            # More wrapping than a body could need: chunks of one byte, or a trailer without end.
+            # More wrapping than a body could need: chunks of one byte, or one trailer without end.
             self._finish(cut=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -130,8 +131,11 @@ class _Exchange(asyncio.Protocol):
             self.reply.cancel()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_body:
-            return  # A trailer: nobody reads it.
+        if self._in_body:  # A trailer: nobody reads it, and what is in it costs time.
+            self._trailer += len(name) + len(value)
+            if self._trailer > HEADERS_LIMIT:
+                self._finish(cut=True)
+            return
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 

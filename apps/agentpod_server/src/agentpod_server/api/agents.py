@@ -51,7 +51,12 @@ class AgentsController(Controller):
         found = await services.pods.get(asking, tenant, pod)
         return views.pod_status_view(found, language, await services.availability.pod_summary(asking, found))
 
-    @get(f"{POD}/stats", operation_id="get_pod_stats", opt=reasons("EngineUnreachable"), summary="Measure a pod")
+    @get(
+        f"{POD}/stats",
+        operation_id="get_pod_stats",
+        opt=reasons("BadPeriod", "EngineUnreachable"),
+        summary="Measure a pod",
+    )
     async def stats(
         self,
         tenant: FromPath[str],

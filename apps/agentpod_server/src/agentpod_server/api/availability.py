@@ -40,7 +40,7 @@ class AvailabilityController(Controller):
     @get(
         "/{tenant:str}/availability",
         operation_id="get_tenant_availability",
-        opt=reasons("BadQuery"),
+        opt=reasons("BadPeriod"),
         summary="Get a tenant's availability",
         tags=("Tenants",),
     )
@@ -60,7 +60,7 @@ class AvailabilityController(Controller):
     @get(
         "/{tenant:str}/availability.csv",
         operation_id="get_tenant_availability_csv",
-        opt=reasons("BadQuery"),
+        opt=reasons("BadPeriod"),
         summary="Get a tenant's availability for a spreadsheet",
         tags=("Tenants",),
         responses=_TABLE,
@@ -82,7 +82,7 @@ class AvailabilityController(Controller):
     @get(
         f"{POD}/availability",
         operation_id="get_pod_availability",
-        opt=reasons("BadQuery"),
+        opt=reasons("BadPeriod"),
         summary="Get a pod's availability",
         tags=("Pods",),
     )
@@ -103,7 +103,7 @@ class AvailabilityController(Controller):
     @get(
         f"{POD}/availability.csv",
         operation_id="get_pod_availability_csv",
-        opt=reasons("BadQuery"),
+        opt=reasons("BadPeriod"),
         summary="Get a pod's availability for a spreadsheet",
         tags=("Pods",),
         responses=_TABLE,

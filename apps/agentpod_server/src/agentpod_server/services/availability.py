@@ -46,7 +46,7 @@ class Availabilities:
 
         Raises:
             NotFoundError: there is no such tenant.
-            AgentPodError: ``BadQuery``: the end is not after the begin, or over ``LONGEST`` after it.
+            AgentPodError: ``BadPeriod``: the end is not after the begin, or over ``LONGEST`` after it.
         """
         async with self._database.transaction(scope):
             tenant = await tenants.get(slug)
@@ -108,8 +108,8 @@ class Availabilities:
             if begin < end and end - begin <= LONGEST:
                 return (days if by == "day" else months)(begin, end)
         except OverflowError as error:  # before or after all calendars
-            raise AgentPodError("BadQuery", names=["since", "until"]) from error
-        raise AgentPodError("BadQuery", names=["since", "until"])
+            raise AgentPodError("BadPeriod", names=["since", "until"], days=LONGEST.days) from error
+        raise AgentPodError("BadPeriod", names=["since", "until"], days=LONGEST.days)
 
 
 _Read = Callable[[datetime, datetime], Awaitable[Mapping[str, Sequence[Transition]]]]

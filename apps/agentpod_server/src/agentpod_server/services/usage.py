@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from msgspec import Struct
 
-from agentpod_core import ConfigError, Problem
+from agentpod_core import AgentPodError
 from agentpod_server.records import PodRecord, Scope
 from agentpod_server.store import history
 from agentpod_server.store.database import Database
@@ -49,11 +49,9 @@ def span(text: str) -> timedelta:
     """Read a span of time such as ``45m``, ``24h`` or ``30d``.
 
     Raises:
-        ConfigError: ``BadQuery``, it is none, or nothing is kept for that long.
+        AgentPodError: ``BadPeriod``, it is none, or nothing is kept for that long.
     """
     found = timedelta(**{_UNITS[text[-1]]: int(text[:-1])}) if re.fullmatch(SPAN, text) else None
     if found is None or found > LONGEST:
-        message = f"not a span such as 45m, 24h or 30d, of {LONGEST.days} days at most"
-        problem = Problem(path="?since", reason="NotAccepted", params={"message": message}, message=message)
-        raise ConfigError([problem], reason="BadQuery", names=["since"])
+        raise AgentPodError("BadPeriod", names=["since"], days=LONGEST.days)
     return found
