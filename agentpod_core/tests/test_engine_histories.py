@@ -5,32 +5,23 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+import pod_life
 
 from agentpod_core import Container, ContainerState, File, Volume, Workload
 from agentpod_core.desired import Desired, desire
 from agentpod_core.observed import Observed
 from agentpod_core.plan import Timings, plan
-from agentpod_core.ports import PodInput
-from agentpod_core.values.pods import Lease, PodSpec
 from agentpod_core.values.status import Record
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-POD = PodInput(
-    id="p",
-    name="main",
-    tenant_id="t",
-    tenant="acme",
-    generation=1,
-    spec=PodSpec(adapter="echo"),
+POD = msgspec.structs.replace(
+    pod_life.POD,
     workload=Workload(
         image="a:1",
         files=(File(path="/data/config.json", parts=("new",)),),
         volumes=(Volume(name="data", path="/data"),),
         boot_cost=20.0,
     ),
-    lease=Lease(number=1, subnet="10.0.0.0/26", gateway="10.0.0.1"),
-    address="10.0.0.4",
-    hosts=(),
 )
 DESIRED = desire("testabcd", POD)
 

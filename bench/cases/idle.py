@@ -38,10 +38,7 @@ def run(stage: Stage) -> Sequence[Row]:
     time.sleep(seconds)
     after, over = spent(), time.monotonic() - begun
     shares = {kind: 100 * (after[kind] - before[kind]) / over for kind in after}
-    looks = []
-    for _ in range(stage.turns(LOOKS)):
-        time.sleep(1)
-        looks.append(processes.memory(processes.of(platform.state)[processes.SERVER]) / 1e6)
+    looks = processes.server_memory(platform.state, stage.turns(LOOKS))
     platform.end()
     note = f"of one core, over {over:.0f} s"
     rows = [figure(f"{TITLE}: {kind}", [shares[kind]], "%", note=note) for kind in sorted(shares)]

@@ -59,10 +59,7 @@ def run(stage: Stage) -> Sequence[Row]:
         until(lambda: inside.fetch(_READY)[0][0] == count, "all are ready", seconds=PATIENCE, every=2)
     taken = time.monotonic() - begun
     time.sleep(1 if stage.is_quick else SETTLED)
-    looks = []
-    for _ in range(stage.turns(LOOKS)):
-        time.sleep(1)
-        looks.append(processes.memory(processes.of(platform.state)[processes.SERVER]) / 1e6)
+    looks = processes.server_memory(platform.state, stage.turns(LOOKS))
     platform.end()
     note = f"all ready after {taken:.0f} s"
     return [figure(f"{TITLE}: {count:,}", looks, "MB", goal=at_most(400, "MB"), note=note)]

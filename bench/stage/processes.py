@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -39,6 +40,15 @@ def of(folder: Path) -> dict[str, list[int]]:
 def memory(pids: list[int]) -> int:
     """Give what processes take together, in bytes: what several share is counted once (PSS)."""
     return sum(_proportional(pid) for pid in pids)
+
+
+def server_memory(folder: Path, looks: int) -> list[float]:
+    """Measure the server of that state folder so often, a second apart, in MB."""
+    taken = []
+    for _ in range(looks):
+        time.sleep(1)
+        taken.append(memory(of(folder)[SERVER]) / 1e6)
+    return taken
 
 
 def of_engine() -> list[int]:
