@@ -177,8 +177,11 @@ class Platform:
         subprocess.run(sweep, capture_output=True, check=True)
 
 
-@pytest.fixture(scope="session")
-def new_platform() -> Iterator[Callable[..., Platform]]:
+Maker = Callable[..., Platform]
+
+
+@contextlib.contextmanager
+def platforms() -> Iterator[Maker]:
     """Give a maker of platforms; all of them are swept at the end."""
     made: list[Platform] = []
 
@@ -190,10 +193,26 @@ def new_platform() -> Iterator[Callable[..., Platform]]:
         made.append(platform)
         return platform
 
-    yield make
-    for platform in made:
-        platform.sweep()
-        shutil.rmtree(platform.state.parent, ignore_errors=True)
+    try:
+        yield make
+    finally:
+        for platform in made:
+            platform.sweep()
+            shutil.rmtree(platform.state.parent, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def new_platform() -> Iterator[Maker]:
+    """Give a maker of platforms that end with the module: one that goes on would be in the way of the others."""
+    with platforms() as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def lasting_platform() -> Iterator[Maker]:
+    """Give a maker of platforms that several modules share."""
+    with platforms() as make:
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -96,6 +96,9 @@ COMING = {
 
 MORE = {
     "pod update": "what a pod is made from beside its config: the API and the dashboard can change it",
+    "alert get": "one alert with all that is known of it, and who was told",
+    "notifier get": "one notifier with its settings, and what it was told last",
+    "notifier set": "another address, key or filter, and a pause, without losing what waits",
     "operation list": "long work that nobody waited for",
     "operation get": "the same, one by one",
 }
@@ -122,6 +125,7 @@ VERB_OF_OPERATION = {
     "create_silence": "alert silence",
     "end_silence": "alert silence",
     "create_notifier": "notifier add",
+    "update_notifier": "notifier set",
     "delete_notifier": "notifier remove",
     "test_notifier": "notifier test",
     "login": "login",

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 
-from agentpod_core import Endpoint, File, OnChange, Port, Probe, ProbeResult, Repair, RouteSpec, Volume, Workload
+from agentpod_core import Clock, Endpoint, File, OnChange, Port, Probe, ProbeResult, Repair, RouteSpec, Volume, Workload
 from agentpod_core.controller import Controller, Pace, Parts
 from agentpod_core.embedding import SystemClock
 from agentpod_core.plan import Timings
-from agentpod_core.testing import FakeLink, FakeRouter, FakeRuntime, FakeStore
+from agentpod_core.testing import FakeLink, FakeRouter, FakeRuntime, FakeStore, VirtualClock, VirtualLoop
 from agentpod_core.testing.fake_engine import FakeContainer
 from agentpod_core.values.names import container_name
 from agentpod_core.values.status import Phase
 
 INSTANCE = "enginetx"
 SCALE = 0.01
+HURRIED = {"resync": 0.2, "renew": 0.05, "ask": 0.05, "lease": 1.0, "margin": 0.1}
+UNSCALED = 1000.0
+"""Seconds that a test waits at most for something, as the scale makes them."""
 WORKLOAD = Workload(
     image="fake:1",
     files=(
@@ -34,10 +36,17 @@ WORKLOAD = Workload(
 )
 
 
+WELL = ProbeResult(alive=True, ready=True, reason="Answering")
+
+
 class Health:
-    """A probe that finds agents as the test has them: ``ill`` ones are silent, at ``broken`` ones it fails itself."""
+    """A probe that finds agents as the test has them.
+
+    ``ill`` ones are silent, at ``broken`` ones it fails itself, and of others it says what ``says`` has.
+    """
 
     def __init__(self) -> None:
+        self.says: dict[str, ProbeResult] = {}
         self.ill: set[str] = set()
         self.broken: set[str] = set()
 
@@ -47,7 +56,7 @@ class Health:
             return ProbeResult(alive=False, ready=False, reason="Timeout")
         if link.pod_id in self.broken:
             raise RuntimeError("a mistake in the probe")
-        return ProbeResult(alive=True, ready=True, reason="Answering")
+        return self.says.get(link.pod_id, WELL)
 
 
 class Links:
@@ -62,10 +71,12 @@ class Rig:
 
     workload = WORKLOAD
 
-    def __init__(self) -> None:
-        self.store = FakeStore()
+    def __init__(self, clock: Clock | None = None, *, scale: float = SCALE) -> None:
+        self.clock = clock or SystemClock()
+        self.scale = scale
+        self.store = FakeStore(monotonic=self.clock.monotonic)
         self.runtime = FakeRuntime(INSTANCE)
-        self.runtime.engine.clock = SystemClock()
+        self.runtime.engine.clock = self.clock
         self.router = FakeRouter()
         self.health = Health()
         self.merged: list[tuple[bytes, bytes]] = []
@@ -95,22 +106,14 @@ class Rig:
             store=self.store,
             runtime=self.runtime,
             router=self.router,
-            clock=SystemClock(),
-            timings=Timings().scaled(SCALE),
+            clock=self.clock,
+            timings=Timings().scaled(self.scale),
             merge=merge,
             mend=mend,
             heal=heal,
         )
-        given = {
-            "resync": 0.2,
-            "renew": 0.05,
-            "ask": 0.05,
-            "lease": 1.0,
-            "margin": 0.1,
-            "slots": 1,
-            "scale": SCALE,
-            **pace,
-        }
+        hurried = {} if self.scale == 1 else HURRIED
+        given = {**hurried, "slots": 1, "scale": self.scale, **pace}
         return Controller(parts, holder=holder, probe=lambda _: self.health, links=Links(), pace=Pace(**given))
 
     @asynccontextmanager
@@ -144,15 +147,15 @@ class Rig:
 
     async def until(self, condition: Callable[[], Any], what: str = "the condition holds") -> Any:
         """Wait until a condition, which may be a coroutine function, gives something."""
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
+        deadline = self.clock.monotonic() + UNSCALED * self.scale
+        while self.clock.monotonic() < deadline:
             value = condition()
             if asyncio.iscoroutine(value):
                 value = await value
             if value:
                 return value
-            await asyncio.sleep(0.005)
-        pytest.fail(f"within 10 s: {what}; events: {[told.happening.reason for told in await self.store.events()]}")
+            await self.clock.sleep(0.5 * self.scale)
+        pytest.fail(f"in time: {what}; events: {[told.happening.reason for told in await self.store.events()]}")
         return None
 
     async def phase(self, pod_id: str, phase: Phase) -> None:
@@ -161,6 +164,20 @@ class Rig:
             return status is not None and status.phase is phase and (phase is not Phase.RUNNING or status.ready)
 
         await self.until(reached, f"{pod_id} is {phase.value}")
+
+
+@pytest.fixture
+def live() -> Callable[[Callable[[Rig], Awaitable[None]]], None]:
+    """Live a history in virtual time, with the patience of a real platform: hours take milliseconds."""
+
+    def run(history: Callable[[Rig], Awaitable[None]]) -> None:
+        async def begin() -> None:
+            await history(Rig(VirtualClock(), scale=1.0))
+
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            runner.run(begin())
+
+    return run
 
 
 @pytest.fixture

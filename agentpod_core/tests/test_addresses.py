@@ -17,6 +17,7 @@ PUBLIC += ["223.255.255.255", "2606:4700::1111", "2a00:1450::1", "::ffff:1.1.1.1
 PRIVATE = ["0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.255", "192.168.0.1"]
 PRIVATE += ["127.0.0.1", "127.255.255.255", "169.254.169.254", "169.254.0.1", "100.64.0.1", "100.127.255.255"]
 PRIVATE += ["192.0.0.1", "192.0.2.1", "192.88.99.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "10.213.0.2"]
+PRIVATE += ["168.63.129.16", "::ffff:168.63.129.16", "192.0.0.192", "100.100.100.200", "fd00:ec2::254"]
 PRIVATE += ["224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255"]
 PRIVATE += ["::", "::1", "fc00::1", "fd12::1", "fe80::1", "fe80::1%eth0", "fec0::1", "ff02::1", "2001:db8::1", "100::1"]
 PRIVATE += ["::ffff:10.0.0.1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::ffff:0.0.0.0", "::10.0.0.1"]
@@ -78,6 +79,13 @@ def test_allowed_host_is_allowed_by_its_name_only():
     assert allowed.allows("10.0.0.7", "ALERTS.INTERNAL.")
     assert not allowed.allows("10.0.0.7", "other.internal")
     assert not allowed.allows("10.0.0.7")
+
+
+def test_address_of_this_machine_is_not_public():
+    """What is sent to oneself passes no firewall, so only the operator opens it."""
+    assert not NOBODY.allows("1.1.1.1", is_own=True)
+    assert AllowedAddresses.of(["1.1.1.1"]).allows("1.1.1.1", is_own=True)
+    assert AllowedAddresses.of(["me.example"]).allows("1.1.1.1", "me.example", is_own=True)
 
 
 def test_what_is_never_allowed_stays_so():

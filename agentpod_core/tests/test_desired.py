@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from agentpod_core import File, OnChange, Probe, Volume, Workload
@@ -78,6 +79,29 @@ def test_every_nonsense_of_a_probe_is_told_at_once() -> None:
         ("$.probe.failures", "NotAccepted"),
         ("$.probe.start_deadline", "NotAccepted"),
     ]
+
+
+@pytest.mark.parametrize("much", [1e6, 1e12, 1e308])
+def test_a_probe_has_upper_bounds_too(much: float) -> None:
+    """What no calendar can reckon with is refused where it is given, all of it at once, with what is accepted."""
+    probe = Probe(probe="any", interval=much, start_interval=much, timeout=much, failures=int(1e6), start_deadline=much)
+    problems = workload_problems(Workload(image="x", probe=probe))
+    assert [one.path.removeprefix("$.probe.") for one in problems] == [
+        "interval",
+        "start_interval",
+        "timeout",
+        "failures",
+        "start_deadline",
+    ]
+    assert problems[3].message == "must be from 1 to 1000, not 1000000"
+
+
+def test_the_bounds_of_a_probe_are_accepted() -> None:
+    """A day and a thousand failures are within them."""
+    probe = Probe(
+        probe="any", interval=86400.0, start_interval=86400.0, timeout=86400.0, failures=1000, start_deadline=86400.0
+    )
+    assert workload_problems(Workload(image="x", probe=probe)) == []
 
 
 def test_no_question_outlasts_the_next() -> None:

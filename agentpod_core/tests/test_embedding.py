@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agentpod_core import (
     SECRETS_PATH,
@@ -22,10 +23,12 @@ from agentpod_core import (
     Workload,
 )
 from agentpod_core.controller import Controller, Pace, Parts
-from agentpod_core.embedding import MemoryStore, SystemClock, Wanted
+from agentpod_core.embedding import Clear, Happening, MemoryStore, Raise, SystemClock, Wanted
+from agentpod_core.embedding.memory import EVENTS_KEPT
+from agentpod_core.embedding.memory_alerts import OVER_KEPT
 from agentpod_core.plan import Timings
 from agentpod_core.testing import FakeLink, FakeRuntime
-from agentpod_core.values.status import ConditionType, Phase, PodStatus, Record
+from agentpod_core.values.status import ConditionType, Phase, PodStatus, Record, Severity
 
 
 class Words(Struct, frozen=True):
@@ -163,6 +166,37 @@ async def test_without_a_router_pods_live_unrouted(store, pod):
         await store.want_tenant(tenant, Wanted.DELETED)
         await store.until(lambda: store.is_empty)
     assert (runtime.engine.containers, runtime.engine.networks) == ({}, {})
+
+
+async def test_a_store_in_memory_is_bounded() -> None:
+    """Of events and of alerts that are over the newest are kept; what is open is, however old it is."""
+    store = MemoryStore()
+    full = Raise(reason="DiskNearlyFull", severity=Severity.WARNING, subject="/old")
+    await store.report((), alerts=(full,))
+
+    for number in range(EVENTS_KEPT + 1):
+        subject = str(number)
+        await store.report(
+            (Happening(kind="system", reason="Number", params={"number": number}),),
+            alerts=(replace(full, subject=subject), Clear(reason=full.reason, subject=subject)),
+        )
+
+    assert [one.happening.params["number"] for one in store.told] == list(range(1, EVENTS_KEPT + 1))
+    assert [one.subject for one in store.alerts] == [
+        "/old",
+        *(str(number) for number in range(EVENTS_KEPT + 1 - OVER_KEPT, EVENTS_KEPT + 1)),
+    ]
+
+
+async def test_who_waits_for_the_end_of_an_alert_hears_of_it() -> None:
+    """A condition about alerts is looked at after the write that made it true."""
+    store = MemoryStore()
+    full = Raise(reason="DiskNearlyFull", severity=Severity.WARNING)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(store.until(lambda: [one.is_open for one in store.alerts] == [False]))
+        await asyncio.sleep(0)
+        await store.report((), alerts=(full,))
+        await store.report((), alerts=(Clear(reason=full.reason),))
 
 
 def test_the_systems_clock_goes_on_while_the_machine_sleeps() -> None:

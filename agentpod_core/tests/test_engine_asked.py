@@ -44,7 +44,7 @@ async def test_who_does_not_lead_looks_at_nothing(rig: Any) -> None:
 async def test_who_loses_the_lead_answers_the_questions(rig: Any) -> None:
     """A look that nobody will have is refused when the controller ends, not left waiting."""
     pod_id = await rig.add()
-    async with rig.running(resync=60.0, workers=1, patient=0) as controller:
+    async with rig.running(resync=60.0, workers=1) as controller:
         await rig.until(lambda: rig.store.status(pod_id).phase is Phase.RUNNING)
         waiting = [asyncio.create_task(controller.look(f"tenant:{number}")) for number in range(50)]
         await asyncio.sleep(0)

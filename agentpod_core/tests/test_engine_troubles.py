@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agentpod_core import ContainerState, Probe, Workload
+from agentpod_core import ContainerState, Probe, ProbeResult, Workload
 from agentpod_core.values.actions import CreateContainer, ProtectHost, UpdateLimits
 from agentpod_core.values.status import ConditionType, Phase
 
@@ -37,19 +37,65 @@ async def test_a_start_that_never_answers_is_tried_again(rig: Any) -> None:
         await rig.until(lambda: rig.told("StartTooSlow"))
 
 
+async def is_unasked(rig: Any, pod_id: str, reason: str) -> bool:
+    """Say whether a pod runs, and nobody knows whether it is ready, for that reason."""
+    status = await rig.status(pod_id)
+    ready = status.condition(ConditionType.READY)
+    return (status.phase, ready.status, ready.reason) == (Phase.RUNNING, None, reason)
+
+
 async def test_a_probe_that_fails_itself_restarts_nobody(rig: Any) -> None:
-    """A probe that raises says nothing about the agent: it is shown as not ready and goes on running."""
+    """A probe that raises says nothing about the agent: it goes on running, and nobody is alarmed."""
     async with rig.running():
         pod_id = await rig.add()
         await rig.phase(pod_id, Phase.RUNNING)
         started = rig.container(pod_id).started_at
         rig.health.broken.add(pod_id)
-        await rig.phase(pod_id, Phase.DEGRADED)
+        await rig.until(lambda: is_unasked(rig, pod_id, "ProbeFailed"))
         await asyncio.sleep(0.5)
-        assert rig.container(pod_id).started_at == started
-        assert (await rig.status(pod_id)).params["cause"] == "ProbeFailed"
+        record = (await rig.store.pod(pod_id)).record
+        assert (rig.container(pod_id).started_at, record.failures, record.alerting) == (started, (), ())
         rig.health.broken.clear()
-        await rig.phase(pod_id, Phase.RUNNING)
+
+        async def is_ready() -> bool:
+            return (await rig.status(pod_id)).ready
+
+        await rig.until(is_ready)
+
+
+async def test_a_sealed_vault_restarts_nobody(rig: Any) -> None:
+    """A platform that comes back and can read no secret leaves its agents as they are, and says what it lacks."""
+    async with rig.running():
+        tenant = await rig.store.add_tenant("acme")
+        pods = [await rig.store.add_pod(tenant, f"p{number}", workload=rig.workload) for number in range(3)]
+        for pod_id in pods:
+            await rig.phase(pod_id, Phase.RUNNING)
+    started = [rig.container(pod_id).started_at for pod_id in pods]
+    unread = ProbeResult(
+        alive=False, ready=False, reason="SecretNotRead", params={"secret": "token", "cause": "VaultSealed"}
+    )
+    rig.health.says = dict.fromkeys(pods, unread)
+    async with rig.running("two"):
+        for pod_id in pods:
+            await rig.until(lambda pod_id=pod_id: is_unasked(rig, pod_id, "SecretNotRead"))
+        await asyncio.sleep(0.5)
+        assert [rig.container(pod_id).started_at for pod_id in pods] == started
+        assert rig.store.alerts == []
+
+
+async def test_starts_that_cannot_be_asked_hold_nobody_up(rig: Any) -> None:
+    """A probe that fails for two agents which boot gives their places to others once their time is over."""
+    workload = replace(rig.workload, boot_cost=30.0, probe=replace(rig.workload.probe, start_deadline=0.3))
+    async with rig.running(slots=2):
+        tenant = await rig.store.add_tenant("acme")
+        bad = [await rig.store.add_pod(tenant, f"bad{number}", workload=workload) for number in range(2)]
+        rig.health.broken.update(bad)
+        await rig.until(lambda: all(rig.container(pod_id) for pod_id in bad))
+        good = await rig.store.add_pod(tenant, "good", workload=workload)
+        await rig.phase(good, Phase.RUNNING)
+        for pod_id in bad:
+            await rig.until(lambda pod_id=pod_id: is_unasked(rig, pod_id, "ProbeFailed"))
+        assert not await rig.told("StartTooSlow")
 
 
 async def test_one_silence_after_a_long_illness_is_no_hang(rig: Any) -> None:
@@ -58,12 +104,12 @@ async def test_one_silence_after_a_long_illness_is_no_hang(rig: Any) -> None:
         pod_id = await rig.add()
         await rig.phase(pod_id, Phase.RUNNING)
         started = rig.container(pod_id).started_at
-        rig.health.broken.add(pod_id)
+        rig.health.says[pod_id] = ProbeResult(alive=True, ready=False, reason="NotReady")
         await rig.until(lambda: controller.probed(pod_id).failures > 5)
         rig.health.ill.add(pod_id)
         await rig.until(lambda: not controller.probed(pod_id).result.alive)
         rig.health.ill.clear()
-        rig.health.broken.clear()
+        rig.health.says.clear()
         await rig.phase(pod_id, Phase.RUNNING)
         assert rig.container(pod_id).started_at == started
 

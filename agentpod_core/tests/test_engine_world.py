@@ -49,7 +49,7 @@ async def test_a_creation_that_was_cut_short_in_the_midst_is_made_whole(rig: Any
 
 
 async def test_a_volume_removed_by_hand_is_told_of_and_made_anew(rig: Any) -> None:
-    """What was in it is lost: an event says so, once, and the agent goes on with an empty one."""
+    """What was in it is lost: an event and an alert say so, once, and the agent goes on with an empty one."""
     async with rig.running():
         pod_id = await rig.add()
         await rig.phase(pod_id, Phase.RUNNING)
@@ -61,6 +61,8 @@ async def test_a_volume_removed_by_hand_is_told_of_and_made_anew(rig: Any) -> No
         assert list(rig.engine.volumes) == [volume]
         lost = [one.happening for one in await rig.store.events() if one.happening.reason == "VolumeLost"]
         assert [one.params for one in lost] == [{"volumes": volume}]
+        alerts = await rig.store.kept_alerts()
+        assert [(one.reason, one.params) for one in alerts] == [("VolumeLost", {"volumes": volume})]
 
 
 async def test_a_container_removed_by_hand_loses_no_volume(rig: Any) -> None:
@@ -191,7 +193,7 @@ async def test_a_foreign_network_on_our_subnet_is_named(rig: Any) -> None:
 
 
 async def test_a_container_of_an_unknown_pod_is_reported_once_and_left(rig: Any) -> None:
-    """What carries our label and is in no database is told of, and neither stopped nor removed."""
+    """What carries our label and is in no database is an alert while it is there, and neither stopped nor removed."""
     async with rig.running(resync=0.05):
         pod_id = await rig.add()
         await rig.phase(pod_id, Phase.RUNNING)
@@ -202,6 +204,13 @@ async def test_a_container_of_an_unknown_pod_is_reported_once_and_left(rig: Any)
         assert await rig.told("OrphanContainer") == 1
         assert orphan.state is ContainerState.RUNNING
         assert "orphan" in rig.engine.containers
+        assert [one.params for one in await rig.store.platform_alerts()] == [{"names": ["orphan"], "count": 1}]
+        rig.engine.remove_by_hand("orphan")
+
+        async def is_over() -> bool:
+            return not await rig.store.platform_alerts()
+
+        await rig.until(is_over)
 
 
 async def test_a_container_that_goes_in_the_midst_of_a_pass_is_no_refusal(rig: Any) -> None:

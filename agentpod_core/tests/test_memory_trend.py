@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,21 +17,31 @@ from agentpod_core import Workload
 from agentpod_core.desired import Desired, desire
 from agentpod_core.observed import Observed, Trend
 from agentpod_core.plan import Timings, plan
-from agentpod_core.plan.memory import Point, fills_up, may_restart, trend, watch
+from agentpod_core.plan.memory import KEPT, Point, fills_up, may_restart, trend, watch
 from agentpod_core.ports import PodInput
 from agentpod_core.values.actions import StartContainer, StopContainer
 from agentpod_core.values.pods import Lease, PodSpec
-from agentpod_core.values.status import Record
+from agentpod_core.values.status import PodStatus, Record
 from agentpod_core.values.world import Container, ContainerState
 
 MIB = 1024 * 1024
 LIMIT = 1000 * MIB
 TIMINGS = Timings()
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
-FILLING = Trend(memory=800 * MIB, limit=LIMIT, growth=MIB, full_in=200.0, is_quiet=True, is_busy=False)
+FILLING = Trend(
+    memory=800 * MIB,
+    limit=LIMIT,
+    growth=MIB,
+    full_in=200.0,
+    grown=400 * MIB,
+    watched=3540.0,
+    is_quiet=True,
+    is_busy=False,
+)
+FLAT = replace(FILLING, growth=0.0, full_in=None)
 
 
-def seen(memory: Callable[[int], float], *, minutes: int = 30, cpu: int = 5, limit: int | None = LIMIT) -> Trend:
+def seen(memory: Callable[[int], float], *, minutes: int = 40, cpu: int = 5, limit: int | None = LIMIT) -> Trend:
     """Give the trend of a pod with that memory in MiB at each of so many minutes."""
     points = [Point(at=60.0 * n, cpu=cpu, memory=round(memory(n) * MIB), limit=limit) for n in range(minutes)]
     return trend(points, points[-1])
@@ -72,9 +83,38 @@ def test_only_growth_that_fills_up_is_told(memory: Callable[[int], float], expec
     assert fills_up(seen(memory), TIMINGS) is expected
 
 
+def course(memory: Callable[[int], float], minutes: int) -> list[int]:
+    """Give the minutes of so many at which a pod with that memory in MiB fills up, as a sampler sees it."""
+    points = [Point(at=60.0 * n, cpu=5, memory=round(memory(n) * MIB), limit=LIMIT) for n in range(minutes)]
+    seen_then = [points[max(n + 1 - KEPT, 0) : n + 1] for n in range(minutes)]
+    return [n for n, then in enumerate(seen_then) if fills_up(trend(then, then[-1]), TIMINGS)]
+
+
+@pytest.mark.parametrize("minutes", [10, 15, 20, 30, 50])
+@pytest.mark.parametrize("shape", ["at one rate", "ever slower"])
+def test_a_warm_up_is_no_growth(shape: str, minutes: int) -> None:
+    """An agent that goes from 60 to 80 percent of its memory, and stays there, is never told of."""
+
+    def memory(n: int) -> float:
+        part = min(n / minutes, 1.0) if shape == "at one rate" else 1 - math.exp(-n / minutes)
+        return 600 + 200 * part + random.Random(n).uniform(-2, 2)
+
+    assert course(memory, 240) == []
+
+
+@pytest.mark.parametrize(
+    ("rate", "begins", "ahead"), [(1.0, 400, 44), (0.3, 800, 44), (5.0, 600, 34), (20.0, 300, 15), (40.0, 500, 3)]
+)
+def test_a_leak_is_told_while_there_is_time(rate: float, begins: float, ahead: int) -> None:
+    """However fast it goes, it is told so many minutes before nothing is left, and from then on."""
+    full = math.ceil((1000 - begins) / rate)
+    told = course(lambda n: begins + rate * n, full)
+    assert (told != [] and full - told[0] >= ahead, told) == (True, list(range(told[0], full)))
+
+
 def test_when_it_will_be_full_is_reckoned() -> None:
     """Rate and time follow from the samples."""
-    found = seen(lambda n: 700 + 6 * n)
+    found = seen(lambda n: 700 + 6 * n, minutes=30)
     assert found.full_in is not None
     assert (round(found.growth / (6 * MIB / 60), 3), round(found.full_in / 60)) == (1.0, 21)
 
@@ -131,10 +171,10 @@ def desired(**changes: Any) -> Desired:
     return desire("testabcd", pod)
 
 
-def test_it_is_reported_once_for_each_start() -> None:
+def test_it_is_reported_once() -> None:
     """The first pass that sees it reports it; the next ones know."""
-    record, told = watch(Observed(trend=FILLING), Record(), TIMINGS)
-    again, silence = watch(Observed(trend=FILLING), record, TIMINGS)
+    record, told = watch(Observed(trend=FILLING), Record(), NOW, TIMINGS)
+    again, silence = watch(Observed(trend=FILLING), record, NOW, TIMINGS)
     assert ([one.reason for one in told], told[0].params) == (
         ["MemoryGrowing"],
         {"memory": 800 * MIB, "limit": LIMIT, "minutes": 3},
@@ -150,9 +190,10 @@ def test_it_is_reported_once_for_each_start() -> None:
         (True, Record(), FILLING, False),
         (True, Record(ready_since=NOW), replace(FILLING, is_quiet=False), False),
         (True, Record(ready_since=NOW), replace(FILLING, full_in=None), False),
+        (True, Record(ready_since=NOW), replace(FILLING, grown=200 * MIB), False),
         (True, Record(ready_since=NOW), None, False),
     ],
-    ids=["quiet", "not allowed", "not ready", "at work", "not filling", "unknown"],
+    ids=["quiet", "not allowed", "not ready", "at work", "not filling", "grown by little", "unknown"],
 )
 def test_a_restart_takes_a_quiet_moment_and_leave(
     allowed: bool, record: Record, found: Trend | None, expected: bool
@@ -165,16 +206,7 @@ def test_a_restart_takes_a_quiet_moment_and_leave(
 def test_the_plan_restarts_it_and_says_why(allowed: bool) -> None:
     """A pod that fills up is reported, and stopped and started again where that is allowed; that is no failure."""
     wanted = desired(restart_when_full=allowed)
-    container = Container(
-        id="c",
-        name=wanted.container,
-        state=ContainerState.RUNNING,
-        labels=wanted.labels,
-        address="10.0.0.4",
-        deep=True,
-        started_at=NOW,
-        limits=wanted.limits,
-    )
+    container = running(wanted)
     known = Record(
         generation=1,
         container_id="c",
@@ -192,3 +224,66 @@ def test_the_plan_restarts_it_and_says_why(allowed: bool) -> None:
         restart if allowed else [],
         (),
     )
+
+
+def running(wanted: Desired) -> Container:
+    """Give the container that is wanted, running for long."""
+    return Container(
+        id="c",
+        name=wanted.container,
+        state=ContainerState.RUNNING,
+        labels=wanted.labels,
+        address="10.0.0.4",
+        deep=True,
+        started_at=NOW,
+        limits=wanted.limits,
+    )
+
+
+def alerts_of(*seen_then: tuple[int, Trend | None]) -> list[tuple[int, str]]:
+    """Give what a person is told of a running pod with these trends at these minutes, and when."""
+    wanted = desired()
+    record, status = Record(generation=1, container_id="c", started_at=NOW, files=wanted.files), PodStatus()
+    told = []
+    for minute, found in seen_then:
+        now = NOW + timedelta(minutes=minute)
+        observed = Observed(containers=(running(wanted),), trend=found)
+        todo = plan(wanted, observed, record, now, before=status, timings=TIMINGS)
+        record, status = todo.record, todo.status
+        told += [(minute, type(one).__name__) for one in todo.alerts]
+        told += [(minute, one.reason) for one in todo.happenings if one.kind == "health"]
+    return told
+
+
+def test_the_alert_is_over_once_growth_has_ended_for_long() -> None:
+    """Ten minutes after the growth has ended it is over, in the same start, and growth after that is news."""
+    assert alerts_of((0, FILLING), (30, FLAT), (39, FLAT), (41, FLAT), (600, FILLING)) == [
+        (0, "Raise"),
+        (0, "MemoryGrowing"),
+        (41, "Clear"),
+        (600, "Raise"),
+        (600, "MemoryGrowing"),
+    ]
+
+
+def test_growth_that_pauses_is_the_same() -> None:
+    """Who goes on growing before it was over is told of once."""
+    assert alerts_of((0, FILLING), (30, FLAT), (35, FILLING), (45, FLAT), (54, FILLING), (60, FLAT), (71, FLAT)) == [
+        (0, "Raise"),
+        (0, "MemoryGrowing"),
+        (71, "Clear"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        None,
+        replace(FLAT, watched=600.0),
+        replace(FILLING, full_in=2 * TIMINGS.full_soon),
+    ],
+    ids=["not measured", "measured for ten minutes", "growing more slowly"],
+)
+def test_what_says_little_ends_nothing(found: Trend | None) -> None:
+    """A new leader has to watch for half an hour before it says that a growth has ended."""
+    assert alerts_of((0, FILLING), (30, found), (60, found), (90, found)) == [(0, "Raise"), (0, "MemoryGrowing")]

@@ -19,9 +19,15 @@ from agentpod_core.values.workload import SecretRef
 SECRET = "hunter2"
 
 
+class Chat(FakeNotifier):
+    """One whose messages people read."""
+
+    gathers = True
+
+
 class TestFakeNotifier(NotifierContract):
-    kind = FakeNotifier
-    offers: ClassVar = (FakeNotifier,)
+    kind = Chat
+    offers: ClassVar = (Chat,)
     patience = 0.5
 
     @pytest.fixture
@@ -64,11 +70,11 @@ class TestFakeNotifier(NotifierContract):
         return [SECRET]
 
 
-class Untitled(FakeNotifier):
+class Untitled(Chat):
     title = ""
 
 
-class ClosesOnce(FakeNotifier):
+class ClosesOnce(Chat):
     async def close(self):
         if self.sent is None:
             raise RuntimeError("closed already")
@@ -81,7 +87,7 @@ class LooseTarget(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None = None
 
 
-class TakesAnyField(FakeNotifier):
+class TakesAnyField(Chat):
     """It takes a field that it does not know for one that is none of its business."""
 
     target_type = LooseTarget
@@ -92,7 +98,7 @@ class TakesAnyField(FakeNotifier):
         await super().check(target, material)
 
 
-class Doubts(FakeNotifier):
+class Doubts(Chat):
     """It refuses whatever it is not told to fail with."""
 
     async def check(self, target, material):
@@ -107,7 +113,7 @@ class Doubts(FakeNotifier):
             await super().send(alert, target, material)
 
 
-class TriesFirst(FakeNotifier):
+class TriesFirst(Chat):
     """It refuses a target that fails at the moment."""
 
     async def check(self, target, material):
@@ -126,7 +132,7 @@ class TriesFirst(FakeNotifier):
         self.sent.append(alert)
 
 
-class NamesNoPlace(FakeNotifier):
+class NamesNoPlace(Chat):
     async def check(self, target, material):
         try:
             await super().check(target, material)
@@ -134,30 +140,27 @@ class NamesNoPlace(FakeNotifier):
             raise ConfigError([msgspec.structs.replace(one, path="") for one in error.problems]) from None
 
 
-class TakesAnything(FakeNotifier):
+class TakesAnything(Chat):
     """It finds out when it sends."""
 
     async def check(self, target, material):
         pass
 
 
-class Nameless(FakeNotifier):
+class Nameless(Chat):
     async def send(self, alert, target, material):
         await super().send(msgspec.structs.replace(alert, tenant="", title=""), target, material)
 
 
-class NeverOver(FakeNotifier):
+class NeverOver(Chat):
     async def send(self, alert, target, material):
-        await super().send(
-            msgspec.structs.replace(
-                alert, id="message", recovered=False, title="contract-tenant/pod-1 contract-tenant", text=""
-            ),
-            target,
-            material,
-        )
+        if not alert.alerts:
+            title = "contract-tenant/pod-1 contract-tenant"
+            alert = msgspec.structs.replace(alert, id="message", recovered=False, title=title, text="")
+        await super().send(alert, target, material)
 
 
-class Races(FakeNotifier):
+class Races(Chat):
     """It looks, waits, and writes what was right when it looked."""
 
     async def send(self, alert, target, material):
@@ -167,7 +170,23 @@ class Races(FakeNotifier):
         self.sent = [*before, alert]
 
 
-class GivesUp(FakeNotifier):
+class OneByOne(Chat):
+    """It takes the several for as many messages."""
+
+    async def send(self, alert, target, material):
+        for one in alert.alerts or (alert,):
+            await super().send(one, target, material)
+
+
+class NamesTheFirst(Chat):
+    """It has no room for more than a line."""
+
+    async def send(self, alert, target, material):
+        text = alert.text.partition("\n")[0]
+        await super().send(msgspec.structs.replace(alert, text=text, alerts=()), target, material)
+
+
+class GivesUp(Chat):
     async def send(self, alert, target, material):
         try:
             await super().send(alert, target, material)
@@ -175,7 +194,7 @@ class GivesUp(FakeNotifier):
             raise (PermanentError(error.reason) if error.reason == "Unreachable" else error) from None
 
 
-class GivesUpWhenItHangs(FakeNotifier):
+class GivesUpWhenItHangs(Chat):
     async def send(self, alert, target, material):
         try:
             await super().send(alert, target, material)
@@ -183,12 +202,12 @@ class GivesUpWhenItHangs(FakeNotifier):
             raise (PermanentError(error.reason) if error.reason == "Timeout" else error) from None
 
 
-class WaitsForEver(FakeNotifier):
+class WaitsForEver(Chat):
     def __init__(self):
         super().__init__(patience=3600)
 
 
-class OneAtATime(FakeNotifier):
+class OneAtATime(Chat):
     """It sends one message after another."""
 
     def __init__(self):
@@ -200,7 +219,7 @@ class OneAtATime(FakeNotifier):
             await super().send(alert, target, material)
 
 
-class TriesForEver(FakeNotifier):
+class TriesForEver(Chat):
     async def send(self, alert, target, material):
         try:
             await super().send(alert, target, material)
@@ -213,7 +232,7 @@ class OpenTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     password: str | None = None
 
 
-class KeepsNothingApart(FakeNotifier):
+class KeepsNothingApart(Chat):
     """Its password is a text as any other."""
 
     target_type = OpenTarget
@@ -223,7 +242,7 @@ class KeepsNothingApart(FakeNotifier):
             raise ConfigError([Problem(path="$.password", message="must have no spaces")])
 
 
-class Leaky(FakeNotifier):
+class Leaky(Chat):
     async def check(self, target, material):
         try:
             await super().check(target, material)
@@ -231,7 +250,7 @@ class Leaky(FakeNotifier):
             raise ConfigError([Problem(path="$.password", message=f"spaces: {[*material.values()]}")]) from None
 
 
-class LeaksItsCause(FakeNotifier):
+class LeaksItsCause(Chat):
     """Its own error is clean, and the one that led to it is not."""
 
     async def send(self, alert, target, material):
@@ -249,6 +268,7 @@ class TestTeeth(Teeth):
             Broken(changes={"can_hang": False}),
             Broken(changes={"can_refuse": False}),
             Broken(changes={"holds_secrets": False}),
+            Broken(changes={"gathers": False}),
             Broken(changes={"is_installed": False}),
         ],
         "test_name_is_a_slug": Untitled,
@@ -268,6 +288,7 @@ class TestTeeth(Teeth):
         "test_alert_arrives_once_and_names_the_pod": Nameless,
         "test_recovery_reads_differently": NeverOver,
         "test_alerts_sent_together_all_arrive": Races,
+        "test_gathered_alerts_are_one_message": [OneByOne, NamesTheFirst],
         "test_unreachable_target_is_temporary": GivesUp,
         "test_hanging_target_is_temporary": [
             GivesUpWhenItHangs,

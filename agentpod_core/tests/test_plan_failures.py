@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from pod_life import POD, START, Life
 
-from agentpod_core import ConflictError, PermanentError
+from agentpod_core import ConflictError, PermanentError, catalogue
 from agentpod_core.observed import Trend
 from agentpod_core.plan import Timings, applied_badly
 from agentpod_core.values import actions as do
@@ -64,6 +64,19 @@ def test_restarts_by_the_engine_count_each():
     life = Life().answer().look(5, restarts=2, started_at=START + timedelta(seconds=4))
     assert life.failures == 2
     assert "RestartedByEngine" in life.told
+
+
+def test_an_end_that_the_engine_answered_shows_no_code():
+    """Nobody saw with which code it ended: neither a question mark is shown nor the code of an older end."""
+    life = Life().answer().exit(5, code=3).start(1)
+    assert catalogue.text(life.status.reason, life.status.params).startswith(
+        "The agent failed. It ended with exit code 3. It is on its way up"
+    )
+    life.answer().look(5, restarts=1, started_at=life.now + timedelta(seconds=4))
+
+    assert catalogue.text(life.status.reason, life.status.params) == (
+        "The agent failed. It ended, and the container engine started it again. It is on its way up again."
+    )
 
 
 def test_ten_good_minutes_forget_everything():

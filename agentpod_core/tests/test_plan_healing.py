@@ -10,6 +10,7 @@ from agentpod_core import PermanentError, Repair, TemporaryError
 from agentpod_core.desired import desire
 from agentpod_core.plan import Timings, applied_badly
 from agentpod_core.values import actions as do
+from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import ConditionType, Phase
 from agentpod_core.values.world import ContainerState
 
@@ -103,12 +104,33 @@ def test_other_unclean_ends_are_told_of_too(how):
     assert life.failures == 0
 
 
-def test_a_restart_that_was_asked_for_is_no_unclean_end():
-    """Who was stopped in order left nothing off."""
+def test_an_end_that_nobody_saw_is_told_of():
+    """Who is restarted while it works may have had to be killed for it; no failure all the same."""
     life = Life().answer()
     life.pod = replace(POD, spec=replace(POD.spec, restarts=1))
     assert life.look(1).planned(do.StartContainer)
-    assert life.start(1).answer(1).actions == ()
+    assert life.start(1).answer(1).planned(do.TellHealed)
+    assert life.failures == 0
+
+
+@pytest.mark.parametrize(("code", "is_told"), [(0, False), (143, False), (137, True), (1, True)])
+def test_who_was_stopped_in_order_left_nothing_off(code, is_told):
+    """After a stop that took no force there is nothing to tell; what had to be killed is told once it is back."""
+    life = Life().answer()
+    life.pod = replace(POD, spec=replace(POD.spec, wanted=Wanted.STOPPED), generation=2)
+    life.look(1).exit(1, code=code)
+    life.pod = replace(POD, generation=3)
+    told = life.look(1).start(1).answer(1).planned(do.TellHealed)
+    assert (told is not None, life.failures) == (is_told, 0)
+
+
+def test_what_is_owed_outlives_a_stop():
+    """An agent that crashed and was stopped before it was told is told after its next start."""
+    life = Life().answer().exit(5, code=137).start(1)
+    life.pod = replace(POD, spec=replace(POD.spec, wanted=Wanted.STOPPED), generation=2)
+    life.look(1).exit(1, code=0)
+    life.pod = replace(POD, generation=3)
+    assert life.look(1).start(1).answer(1).planned(do.TellHealed)
 
 
 def test_who_cannot_be_told_is_told_again_a_few_times():

@@ -109,6 +109,14 @@ class Overtime(Ping):
         return await super().check(link, settings, timeout=max(timeout, 5.0))
 
 
+class Blaming(Ping):
+    """It takes whatever went wrong for the agent's silence."""
+
+    async def check(self, link, settings, *, timeout):  # noqa: ASYNC109 - part of the contract
+        result = await super().check(link, settings, timeout=timeout)
+        return result if result.alive else msgspec.structs.replace(result, reason="Unreachable")
+
+
 class Distracted(Ping):
     """It remembers one agent at a time."""
 
@@ -156,6 +164,7 @@ class TestTeeth(Teeth):
         ],
         "test_unhealthy_agent_is_not_ready": answering(lambda seen: seen.alive, ready=True),
         "test_unreachable_agent_is_not_alive": answering(lambda seen: seen.reason == "Unreachable", alive=True),
+        "test_trouble_of_the_platform_keeps_its_name": Blaming,
         "test_slow_agent_never_hangs_the_probe": [Hanging, Overtime],
         "test_checks_do_not_disturb_one_another": Distracted,
         "test_cancelled_check_ends": Swallowing,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from agentpod_core import AgentPodError, ConfigError, Probe, ProbeResult, Problem
+from agentpod_core import ConfigError, Probe, ProbeResult, Problem, TemporaryError
 from agentpod_core.controller.probing import Prober
 from agentpod_core.embedding import SystemClock
 from agentpod_core.observed import Lack, Probed
@@ -24,6 +24,7 @@ CONTAINER = Container(id="1", name="one", state=ContainerState.RUNNING, address=
 WELL = ProbeResult(alive=True, ready=True, reason="Answering")
 NOT_YET = ProbeResult(alive=True, ready=False, reason="NotReady")
 SILENT = ProbeResult(alive=False, ready=False, reason="Timeout")
+UNREAD = ProbeResult(alive=False, ready=False, reason="SecretNotRead", params={"secret": "token"})
 
 
 class Noted(SystemClock):
@@ -76,13 +77,13 @@ async def test_a_crowd_that_boots_is_asked_less_often_each(rig: Any, count: int,
 class Stage:
     """One ready pod under a clock of the test's own, asked by a probe that takes what the test says."""
 
-    def __init__(self, pod: Any, answer: ProbeResult | AgentPodError | None = None, **probe: Any) -> None:
+    def __init__(self, pod: Any, answer: ProbeResult | BaseException | None = None, **probe: Any) -> None:
         self.clock = FakeClock()
         self.asked: list[float] = []
         self.news: list[float] = []
         self.silences: list[int] = []
         self.late: list[float] = []
-        self.answer: ProbeResult | AgentPodError = answer or WELL
+        self.answer: ProbeResult | BaseException = answer or WELL
         self.takes = 0.0
         self.prober = Prober(
             probe=lambda _: self,
@@ -102,7 +103,7 @@ class Stage:
     async def check(self, _link: Any, _settings: Any, *, timeout: float) -> ProbeResult:  # noqa: ASYNC109
         self.asked.append(self.clock.monotonic())
         await self.clock.sleep(min(self.takes, timeout))
-        if isinstance(self.answer, AgentPodError):
+        if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
 
@@ -219,3 +220,116 @@ async def test_a_word_says_since_when_and_when_next(pod: Any) -> None:
     assert word.next_at is not None
     assert word.since is not None
     assert ((word.next_at - word.at).total_seconds(), (word.since - START).total_seconds()) == (10.0, 0.0)
+
+
+@pytest.mark.parametrize("trouble", [UNREAD, TemporaryError("PluginFailed"), ValueError("?")])
+async def test_what_goes_wrong_with_us_is_neither_failure_nor_silence(pod: Any, trouble: Any) -> None:
+    """An agent that cannot be asked keeps what is held against it, and after a time the probe is lacking."""
+    stage = Stage(pod, interval=10.0, failures=3)
+    await stage.clock.advance(20)
+    stage.answer = SILENT
+    await stage.clock.advance(20)
+    held = (stage.word.failures, stage.word.silences)
+    stage.answer = trouble
+    await stage.clock.advance(20)
+    soon = (stage.word.failures, stage.word.silences, stage.word.lack)
+    await stage.clock.advance(3600)
+    later = (stage.word.failures, stage.word.silences)
+    lack = stage.word.lack
+    stage.prober.close()
+    assert (held, soon, later) == ((2, 2), (2, 2, None), (2, 2))
+    assert lack is not None
+    assert lack.reason == (getattr(trouble, "reason", None) or "ProbeFailed")
+
+
+async def test_a_start_that_cannot_be_asked_is_lacking_from_its_deadline_on(pod: Any) -> None:
+    """Nobody holds a place among those that boot for longer than its start may take, and is not late for our sake."""
+    stage = Stage(pod, UNREAD, interval=10.0, start_interval=1.0, start_deadline=60.0)
+    await stage.clock.advance(58)
+    before = stage.word.lack
+    await stage.clock.advance(4)
+    word, crowd = stage.word, stage.prober._booting
+    stage.prober.close()
+    assert (before, word.lack) == (None, Lack(reason="SecretNotRead", params={"secret": "token"}))
+    assert (word.waited, stage.late, crowd) == (0.0, [], set())
+
+
+async def test_an_answer_ends_a_lack(pod: Any) -> None:
+    """Once it can be asked again, what it says counts, from the first bad answer on."""
+    stage = Stage(pod, UNREAD, interval=10.0, failures=3)
+    await stage.clock.advance(200)
+    stage.answer = SILENT
+    await stage.clock.advance(10)
+    word = stage.word
+    stage.prober.close()
+    assert (word.lack, word.unasked, word.silences) == (None, 0.0, 1)
+
+
+async def test_a_lack_that_lasts_is_told_once(pod: Any) -> None:
+    """A vault that is sealed for a day is no reason for passes, and a count that stands still is none either."""
+    stage = Stage(pod, interval=10.0, failures=3)
+    await stage.clock.advance(20)
+    stage.answer = SILENT
+    await stage.clock.advance(30)
+    stage.answer = UNREAD
+    await stage.clock.advance(60)
+    stage.news.clear()
+    await stage.clock.advance(3600)
+    stage.prober.close()
+    assert stage.news == []
+
+
+@pytest.mark.parametrize("part", ["changed", "telemetry", "links"])
+async def test_asking_outlives_whatever_goes_wrong(
+    pod: Any, part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that nobody foresaw is told, and the pod is asked on."""
+    stage = Stage(pod, interval=10.0)
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(stage.prober, f"_{part}", Broken(fail) if part != "changed" else fail)
+    await stage.clock.advance(15)
+    monkeypatch.undo()
+    await stage.clock.advance(60)
+    word = stage.word
+    stage.prober.close()
+    assert word.result.ready
+    assert part == "links" or "went wrong; it is asked again" in caplog.text
+
+
+class Broken:
+    """A part of which every call fails."""
+
+    def __init__(self, fail: Any) -> None:
+        self.link = self.probed = fail
+
+
+async def test_a_task_that_was_ended_is_made_anew(pod: Any) -> None:
+    """A probe that cancels itself ends its task; the next pass begins another."""
+    stage = Stage(pod, asyncio.CancelledError(), interval=10.0)
+    await stage.clock.advance(30)
+    asked = len(stage.asked)
+    stage.answer = WELL
+    stage.prober.follow(stage.pod, CONTAINER)
+    await stage.clock.advance(30)
+    word = stage.word
+    stage.prober.close()
+    assert (asked, word.result.ready) == (1, True)
+
+
+async def test_the_crowd_is_those_that_boot(pod: Any) -> None:
+    """Who is ready or left is no part of it, and who begins anew is once."""
+    stage = Stage(pod, NOT_YET, start_interval=1.0)
+    booting = replace(stage.pod, workload=replace(stage.pod.workload, boot_cost=1.0))
+    for number in range(3):
+        stage.prober.follow(replace(booting, id=f"pod-{number}"), CONTAINER)
+    stage.prober.follow(replace(booting, id="pod-2", generation=9), CONTAINER)
+    stage.prober.leave("pod-1")
+    crowd = set(stage.prober._booting)
+    stage.answer = WELL
+    await stage.clock.advance(30)
+    after = set(stage.prober._booting)
+    stage.prober.close()
+    assert (crowd, after) == ({"pod-0", "pod-2"}, set())

@@ -69,6 +69,13 @@ class ClosesOnce(FakeRuntime):
         self.engine = None
 
 
+class SeesEverybody(FakeRuntime):
+    """It takes everything for that pod's."""
+
+    async def observe_pod(self, pod_id):
+        return await self.observe()
+
+
 class ShyOfEmptyEngines(FakeRuntime):
     """It takes an engine without containers for a mistake."""
 
@@ -164,8 +171,10 @@ class TestTeeth(Teeth):
         "test_name_is_a_slug": Untitled,
         "test_is_offered_by_an_installed_plugin": Broken(changes={"offers": ()}),
         "test_closing_is_idempotent": ClosesOnce,
+        "test_one_pod_is_observed_by_itself": SeesEverybody,
         "test_created_objects_are_observed": answering(
-            "observe", lambda _, world: replace(world, volumes=tuple(replace(one, labels={}) for one in world.volumes))
+            "observe",
+            lambda _, world: replace(world, networks=tuple(replace(one, labels={}) for one in world.networks)),
         ),
         "test_a_started_container_is_inspected_deeply": answering(
             "inspect", lambda _, seen: seen and replace(seen, deep=False)

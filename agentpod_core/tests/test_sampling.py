@@ -35,6 +35,8 @@ class Engine:
         self.stopped: set[str] = set()
         self.sizes: dict[str, int] = {}
         self.sizings = 0
+        self.sizing = 0.0
+        self.unsized: Exception | None = None
         self.refuses = False
         self.sampler = Sampler(
             runtime=self,  # type: ignore[arg-type]
@@ -53,6 +55,9 @@ class Engine:
 
     async def storage(self) -> dict[str, int]:
         self.sizings += 1
+        await self.clock.sleep(self.sizing)
+        if self.unsized:
+            raise self.unsized
         return self.sizes
 
     async def sampled(self, samples: list[Any]) -> None:
@@ -72,18 +77,17 @@ class Engine:
 async def engine():
     """Give an engine whose pods are measured while the test runs."""
     engine = Engine()
-    task: asyncio.Task[None] | None = None
+    tasks: list[asyncio.Task[None]] = []
 
     async def run() -> None:
-        nonlocal task
-        task = asyncio.create_task(engine.sampler.run())
+        tasks.extend(asyncio.create_task(job()) for job in (engine.sampler.run, engine.sampler.measure_volumes))
 
     engine.run = run
     yield engine
     engine.sampler.close()
-    if task:
+    for task in tasks:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_each_pod_is_looked_at_once_a_minute_and_not_all_at_once(engine: Any) -> None:
@@ -145,9 +149,32 @@ async def test_volumes_are_measured_once_an_hour(engine: Any) -> None:
     engine.sizes["a"] = 5
     engine.start("a")
     await engine.run()
-    await engine.clock.advance(59 * 60 + 30)
+    await engine.clock.advance(60 * 60 + 30)
     sizes = [one.storage for samples in engine.rounds for one in samples]
-    assert (sizes[:3], engine.sizings) == ([None, 5, 5], 1)
+    once = engine.sizings
+    await engine.clock.advance(60)
+    assert (sizes[:3], once, engine.sizings) == ([None, 5, 5], 1, 2)
+
+
+async def test_measuring_volumes_holds_up_no_round(engine: Any) -> None:
+    """However long the engine walks through its files, every minute has its sample, and the size follows."""
+    engine.sizes["a"], engine.sizing = 5, 140.0
+    engine.start("a")
+    await engine.run()
+    await engine.clock.advance(6 * 60 + 30)
+    told = [(one.at, one.storage) for samples in engine.rounds for one in samples]
+    expected = [(START + timedelta(minutes=minute), 5 if minute > 3 else None) for minute in range(7)]
+    assert told == expected
+
+
+async def test_volumes_that_cannot_be_measured_are_tried_again(engine: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """It is told, and the rounds go on."""
+    engine.unsized = TemporaryError("EngineUnreachable")
+    engine.start("a")
+    caplog.set_level("INFO")
+    await engine.run()
+    await engine.clock.advance(125 * 60)
+    assert (engine.sizings, len(engine.rounds) > 100, caplog.text.count("cannot measure volumes")) == (3, True, 3)
 
 
 async def test_a_trend_is_of_one_start(engine: Any) -> None:
@@ -192,7 +219,7 @@ async def test_a_pod_that_fills_up_gets_a_pass(engine: Any) -> None:
     await engine.run()
     for _ in range(9):
         await engine.clock.advance(60)
-        engine.usage = replace(engine.usage, memory=engine.usage.memory + 10 * MIB)
+        engine.usage = replace(engine.usage, memory=engine.usage.memory + 20 * MIB)
     early = list(engine.changed)
     await engine.clock.advance(60)
     assert (early, engine.changed) == ([], ["a"])
@@ -206,7 +233,7 @@ async def test_growing_memory_is_reported_and_relieved(rig: Any) -> None:
     async def grow() -> None:
         while True:
             await asyncio.sleep(0.02)
-            rig.engine.usage = replace(rig.engine.usage, memory=rig.engine.usage.memory + MIB)
+            rig.engine.usage = replace(rig.engine.usage, memory=rig.engine.usage.memory + 5 * MIB)
 
     growing = asyncio.create_task(grow())
     try:

@@ -9,11 +9,12 @@ from typing import ClassVar
 import msgspec
 import pytest
 
+from agentpod_core.embedding.memory_alerts import KeptAlerts
 from agentpod_core.errors import ConflictError, NotFoundError
 from agentpod_core.ports import RESYNC, ROUTES, pod_key
 from agentpod_core.testing import FakeStore, StoreContract
 from agentpod_core.testing.teeth import Broken, Teeth
-from agentpod_core.values.alerts import Clear, Raise
+from agentpod_core.values.alerts import Raise
 from agentpod_core.values.pods import Lease, Wanted
 
 replace = msgspec.structs.replace
@@ -150,9 +151,8 @@ class GoesQuietly(FakeStore):
 
 
 class BlamesSomebody(FakeStore):
-    async def report(self, happenings, alerts=()):
-        self._reach()
-        self._alert(alerts, "", "")
+    async def report(self, happenings, alerts=(), epoch=None):
+        await super().report((), alerts, epoch)
         self._report(happenings, "platform", "")
 
 
@@ -167,46 +167,87 @@ class ForgetsForAnybody(FakeStore):
 # Its alerts.
 
 
-class RaisesAgain(FakeStore):
-    def _alert(self, changes, tenant, pod):
-        for change in changes:
-            lesser = [at for at, one in enumerate(self.alerts) if getattr(change, "replaces", ()) and one.is_open]
-            if isinstance(change, Raise) and not lesser and (tenant, pod) == ("acme", "main"):
-                self._raise(change, [], tenant, pod)
-            else:
-                super()._alert([change], tenant, pod)
+class ReportsForAnybody(FakeStore):
+    """It asks nobody who reports whether it leads."""
+
+    async def report(self, happenings, alerts=(), epoch=None):
+        await super().report(happenings, alerts)
 
 
-class ClearsForEver(FakeStore):
+class ReadsAlertsOfPods(FakeStore):
+    async def platform_alerts(self):
+        of_pods = [Raise(reason=one.reason, severity=one.severity) for one in self.alerts if one.is_open and one.pod]
+        return [*await super().platform_alerts(), *of_pods]
+
+
+def kept_by(keeper):
+    """Give a store whose alerts are kept so."""
+
+    class Keeping(FakeStore):
+        def __init__(self, **parts):
+            super().__init__(**parts)
+            self._alerts = keeper()
+
+    return Keeping
+
+
+class RaisesAgain(KeptAlerts):
+    def _begin(self, raised, tenant, pod_id, pod):
+        again = self._open.get(pod_id, {}).pop((raised.reason, raised.subject), None)
+        if again and not raised.replaces and tenant:
+            self._over.append(again)
+        elif again:
+            self._open[pod_id][raised.reason, raised.subject] = again
+        super()._begin(raised, tenant, pod_id, pod)
+
+
+class ClearsForEver(KeptAlerts):
     """What was over once is raised no more."""
 
-    def _alert(self, changes, tenant, pod):
-        over = {(one.tenant, one.pod, one.reason) for one in self.alerts if not one.is_open}
-        known = [one for one in changes if (tenant, pod, one.reason) not in over]
-        super()._alert(known, tenant, pod)
+    def _begin(self, raised, tenant, pod_id, pod):
+        if not any(one.reason == raised.reason and one.pod == pod for _, one in self._over):
+            super()._begin(raised, tenant, pod_id, pod)
 
 
-class StartsAnew(FakeStore):
-    def _raise(self, change, lesser, tenant, pod):
-        super()._raise(change, [], tenant, pod)
-        for place in lesser:
-            self.alerts[place] = replace(self.alerts[place], is_open=False)
+class StartsAnew(KeptAlerts):
+    def _begin(self, raised, tenant, pod_id, pod):
+        for reason in raised.replaces:
+            self._end(pod_id, reason, raised.subject)
+        super()._begin(replace(raised, replaces=()), tenant, pod_id, pod)
 
 
-class ClearsForAll(FakeStore):
+class ClearsForAll(KeptAlerts):
     """What is over with the platform is over with every pod."""
 
-    def _alert(self, changes, tenant, pod):
-        super()._alert(changes, tenant, pod)
-        cleared = {one.reason for one in changes if isinstance(one, Clear) and not tenant}
-        self.alerts = [replace(one, is_open=one.is_open and one.reason not in cleared) for one in self.alerts]
+    def _end(self, pod_id, reason, subject):
+        for one in [pod_id] if pod_id else list(self._open):
+            super()._end(one, reason, subject)
 
 
-class LeavesAlertsBehind(FakeStore):
-    async def forget_pod(self, epoch, pod_id, happenings=()):
-        kept = list(self.alerts)
-        await super().forget_pod(epoch, pod_id, happenings)
-        self.alerts = kept
+class LeavesAlertsBehind(KeptAlerts):
+    def end(self, pod_id):
+        pass
+
+
+class KeepsTheFirstFacts(KeptAlerts):
+    def _begin(self, raised, tenant, pod_id, pod):
+        if (raised.reason, raised.subject) not in self._open.get(pod_id, {}):
+            super()._begin(raised, tenant, pod_id, pod)
+
+
+class ClearsEverySubject(KeptAlerts):
+    def _end(self, pod_id, reason, subject):
+        for one in self.open_of(pod_id):
+            if one.reason == reason:
+                super()._end(pod_id, reason, one.subject)
+
+
+class KnowsNoSubject(KeptAlerts):
+    """It takes what is raised of a second subject for the first one's."""
+
+    def _begin(self, raised, tenant, pod_id, pod):
+        known = next((one.subject for one in self.open_of(pod_id) if one.reason == raised.reason), raised.subject)
+        super()._begin(replace(raised, subject=known), tenant, pod_id, pod)
 
 
 # What it tells.
@@ -330,6 +371,17 @@ class KeepsEverySecond(FakeStore):
                 self._samples[sample.pod_id][sample.at] = sample
 
 
+class ForgetsStarts(FakeStore):
+    """Of the starts again in one minute it keeps those that were told last."""
+
+    async def sampled(self, samples):
+        await super().sampled(samples)
+        for sample in samples:
+            if sample.pod_id in self._samples:
+                at = sample.at.replace(second=0, microsecond=0)
+                self._samples[sample.pod_id][at] = replace(sample, at=at)
+
+
 class RemembersTheDead(FakeStore):
     async def forget_pod(self, epoch, pod_id, happenings=()):
         kept = self._samples.get(pod_id, {})
@@ -361,13 +413,24 @@ class TestTeeth(Teeth):
         "test_a_stale_epoch_changes_nothing": ForgetsForAnybody,
         "test_a_secret_is_read_by_its_reference": ReadsAnyVersion,
         "test_an_outage_is_temporary": RemembersSecrets,
-        "test_an_alert_that_is_open_is_not_raised_again": RaisesAgain,
-        "test_a_cleared_alert_is_over": ClearsForEver,
-        "test_a_worse_alert_takes_over": StartsAnew,
-        "test_alerts_keep_to_their_subject": ClearsForAll,
-        "test_a_pod_that_goes_takes_its_alerts_along": LeavesAlertsBehind,
+        "test_an_alert_that_is_open_is_not_raised_again": kept_by(RaisesAgain),
+        "test_a_cleared_alert_is_over": kept_by(ClearsForEver),
+        "test_a_worse_alert_takes_over": kept_by(StartsAnew),
+        "test_an_open_alert_gets_the_latest_facts": kept_by(KeepsTheFirstFacts),
+        "test_alerts_of_one_reason_differ_by_subject": [
+            kept_by(ClearsEverySubject),
+            Broken(
+                kind=kept_by(KnowsNoSubject),
+                also=("test_the_platforms_open_alerts_are_read_back",),
+                because="a second one that was never kept is not read back either",
+            ),
+        ],
+        "test_the_platforms_open_alerts_are_read_back": ReadsAlertsOfPods,
+        "test_a_report_of_a_former_leader_is_refused": ReportsForAnybody,
+        "test_alerts_keep_to_whom_they_are_about": kept_by(ClearsForAll),
+        "test_a_pod_that_goes_takes_its_alerts_along": kept_by(LeavesAlertsBehind),
         "test_samples_make_the_history_of_their_pod": FillsGaps,
-        "test_a_minute_has_one_sample": KeepsEverySecond,
+        "test_a_minute_has_one_sample": [KeepsEverySecond, ForgetsStarts],
         "test_samples_of_pods_that_are_gone_are_left_out": RemembersTheDead,
         "test_changes_begin_with_a_resync": BeginsAnywhere,
         "test_changes_name_what_changed": TellsNoChange,

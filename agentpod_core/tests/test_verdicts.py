@@ -43,13 +43,13 @@ PODS = [
             route=RouteSpec(port="http"),
             permanent_exits=(78,),
             boot_cost=1,
-            resources=Resources(memory=512 * 1024**2),
+            resources=Resources(memory=memory),
         ),
         lease=Lease(number=1, subnet="10.0.0.0/26", gateway="10.0.0.1"),
         address="10.0.0.4",
         hosts=("a.example",),
     )
-    for wanted in Wanted
+    for wanted, memory in [*((wanted, 512 * 1024**2) for wanted in Wanted), (Wanted.RUNNING, None)]
 ]
 ANSWERS = (
     None,
@@ -77,10 +77,14 @@ RECORDS = [
         (None, NOW + timedelta(minutes=2)),
         (False, True),
         (None, 78),
-        ("EndedByItself", "EndedForMemory", "FellSilent"),
+        ("EndedByItself", "EndedAndRestarted", "EndedForMemory", "FellSilent"),
         (None, AGO),
     )
 ]
+
+
+GROWING = "The memory of the agent grows steadily: 800 MiB of 1000 MiB are used, and in 3 minutes nothing is left."
+RESTARTED = "The agent had nothing to do and 800 MiB of 1000 MiB in use, so it was restarted in a quiet moment."
 
 
 def _container(pod, state, code, *, oom=False):
@@ -212,8 +216,14 @@ def test_a_verdict_says_what_is_wrong_since_when_what_is_done_and_what_to_do():
     ("template", "params", "expected"),
     [
         ("CrashLoop", {"failures": 4, "cause": "CrashLoop"}, "The agent failed 4 times in a row since ?."),
-        ("EndedForMemory", {"limit": None}, "It was killed for lack of memory (limit ?)."),
+        ("MemoryGrowing", {"memory": 800 * 1024**2, "limit": 1000 * 1024**2, "minutes": 3}, GROWING),
+        ("RestartedBeforeFull", {"memory": 800 * 1024**2, "limit": 1000 * 1024**2, "minutes": 3}, RESTARTED),
         ("EndedForMemory", {"limit": 1536 * 1024**2}, "It was killed for lack of memory (limit 1.5 GiB)."),
+        (
+            "Ailing",
+            {"cause": "BackendOfAPlugin"},
+            "The agent was ready and is not any more. Backend of a plugin. AgentPod restarts it",
+        ),
         ("TriesLater", {"next_at": "soon"}, "AgentPod tries again at soon."),
         ("TriesLater", {"next_at": "0001-01-01T00:00:00+14:00"}, "AgentPod tries again at 0001-01-01T00:00:00+14:00."),
     ],

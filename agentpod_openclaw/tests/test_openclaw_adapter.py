@@ -323,6 +323,21 @@ async def test_channels_that_nobody_wants_stay_off(status):
     await OpenClawAdapter().after_heal(gateway(channels_status=status))
 
 
+async def test_one_channel_that_does_not_start_keeps_no_other_off():
+    """All are tried, and the first trouble is raised then."""
+    started = []
+
+    def start(params):
+        started.append(params["accountId"])
+        return {"outcome": {"status": "retry", "reason": f"{params['accountId']}-pending"}}
+
+    link = gateway(channels_status=accounts(sales=False, support=False), channels_start=start)
+    with pytest.raises(TemporaryError) as refused:
+        await OpenClawAdapter().after_heal(link)
+    assert started == ["sales", "support"]
+    assert refused.value.params["code"] == "sales-pending"
+
+
 async def test_a_channel_that_cannot_start_yet_is_tried_again():
     """OpenClaw's own word that it may go later becomes a temporary error; one that it skips is done with."""
     later = {"started": False, "outcome": {"status": "retry", "reason": "reload-pending"}}

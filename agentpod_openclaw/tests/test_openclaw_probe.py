@@ -74,8 +74,15 @@ async def test_a_start_says_what_it_waits_for():
 
 
 async def test_the_web_interface_is_no_health():
-    """The page that the gateway serves under every unknown path proves nothing."""
-    assert await verdict(gateway(b"<!doctype html>")) == (False, False, "WrongAnswer", {"what": "/readyz"})
+    """The page that the gateway serves under every unknown path is a sign of life and no more."""
+    assert await verdict(gateway(b"<!doctype html>")) == (True, False, "WrongAnswer", {"what": "/readyz: 200"})
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+async def test_a_gateway_that_refuses_us_is_not_hung(status):
+    """An answer of any kind is no silence, for which the gateway would be stopped."""
+    refusal = gateway(b'{"error": "proxy_attribution_required"}', status=status)
+    assert await verdict(refusal) == (True, False, "WrongAnswer", {"what": f"/readyz: {status}"})
 
 
 async def test_a_gateway_whose_sidecars_start_is_starting():

@@ -17,6 +17,7 @@ from agentpod_openclaw.render import CONFIG_FILE, gateway_config, merged
 
 GOLDEN = Path(__file__).parent / "golden"
 POD = sample_pod(OpenClawAdapter())
+DEEP = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 
 
 def rendered(samples, case, *, is_trimmed=False):
@@ -93,7 +94,7 @@ def test_what_is_no_longer_wanted_goes(samples):
     assert "enabled" not in after.get("browser", {})
 
 
-@pytest.mark.parametrize("broken", [b"", b"{ // a comment\n}", b"[]", b"null", b"\xff\xfe"])
+@pytest.mark.parametrize("broken", [b"", b"{ // a comment\n}", b"[]", b"null", b"\xff\xfe", DEEP])
 def test_a_file_that_is_no_json_object_is_replaced(samples, broken):
     """What cannot be read cannot be kept."""
     wanted = text(rendered(samples, "compatible"))

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from private_engine import private_engine
-from real import IMAGE
+from real.tenancy import IMAGE
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def echo_image(new_platform) -> str:
     """Give an image of the light agent that is on the machine's engine."""
     if subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False).returncode:

@@ -11,9 +11,9 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def platform(new_platform):
+def platform(lasting_platform):
     """Give a running platform with the light agent's image."""
-    platform = new_platform(network="10.216.0.0/16")
+    platform = lasting_platform(network="10.216.0.0/16")
     platform.up()
     platform.agentpod("image", "build", "echo")
     return platform

@@ -97,10 +97,11 @@ def alarmed(new_platform, receiver, tmp_path_factory):
     }
     platform = new_platform(network="10.224.0.0/17", extra=extra)
     platform.up()
-    key = tmp_path_factory.mktemp("keys") / "key"
-    key.write_text("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
-    url = f"url=http://127.0.0.1:{receiver.port}/hook"
-    platform.agentpod("notifier", "add", "ops", "--kind", "webhook", "--set", url, "--secret", f"key=@{key}")
+    folder = tmp_path_factory.mktemp("keys")
+    (folder / "key").write_text("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
+    (folder / "url").write_text(f"http://127.0.0.1:{receiver.port}/hook")
+    options = ("--secret", f"url=@{folder / 'url'}", "--secret", f"key=@{folder / 'key'}")
+    platform.agentpod("notifier", "add", "ops", "--kind", "webhook", *options)
     platform.agentpod("notifier", "test", "ops")
     assert [body["data"]["reason"] for _, body in receiver.got] == ["TestAlert"]
     return platform

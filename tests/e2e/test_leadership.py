@@ -338,19 +338,21 @@ def test_a_leader_that_is_told_to_end(pair) -> None:
 
 
 def test_the_halves_of_a_server(pair) -> None:
-    """One process answers and another one acts, which does the long work too."""
+    """One process answers and another one acts, does the long work too, and shows its metrics where it is told."""
     answering, acting = (server.platform for server in pair.servers)
     for platform in (answering, acting):
         if platform.process.poll() is None:
             platform.end(signal.SIGTERM)
     answering.up(verb="server")
     acting.process = subprocess.Popen(
-        [acting.bin / "agentpod", "controller"], env=acting.env, stderr=subprocess.DEVNULL
+        [acting.bin / "agentpod", "controller"],
+        env=acting.env | {"AGENTPOD_METRICS_PORT": str(acting.port)},
+        stderr=subprocess.DEVNULL,
     )
 
     assert "echo" in answering.agentpod("image", "build", "echo").stdout
     pair.seconds_until_back("main")
 
-    assert not pair.servers[0].leads
+    assert [server.leads for server in pair.servers] == [False, True]
     assert answering.agentpod("down").returncode == 0
     assert [platform.process.wait(timeout=10) for platform in (answering, acting)] == [0, 0]

@@ -65,9 +65,9 @@ def add_agent(platform, name: str, *options: str, check: int = 0) -> Agent:
 
 
 @pytest.fixture(scope="session")
-def openclaw(new_platform):
+def openclaw(lasting_platform):
     """Give a ready OpenClaw at an address below *.localhost."""
-    platform = new_platform(network="10.217.0.0/17", extra={"AGENTPOD_TIME_SCALE": "1"})
+    platform = lasting_platform(network="10.217.0.0/17", extra={"AGENTPOD_TIME_SCALE": "1"})
     platform.up()
     return new_agent(platform, "--set", "agent_name=Ada", "--set", "soul=You are Ada of Acme.")
 
@@ -79,14 +79,14 @@ def add_openclaw(openclaw):
 
 
 @pytest.fixture(scope="session")
-def secure_openclaw(new_platform, free_ports):
+def secure_openclaw(lasting_platform, free_ports):
     """Give a ready OpenClaw at an HTTPS address below a domain, with a self-signed certificate."""
     extra = {
         "AGENTPOD_TIME_SCALE": "1",
         "AGENTPOD_DOMAIN": "example.test",
         "AGENTPOD_ROUTER_TRAEFIK_HTTPS": str(free_ports()),
     }
-    platform = new_platform(network="10.217.128.0/17", extra=extra)
+    platform = lasting_platform(network="10.217.128.0/17", extra=extra)
     platform.up()
     return new_agent(platform)
 

@@ -35,6 +35,7 @@ _PLACEHOLDER: Final = re.compile(r"\{([a-z_][a-z0-9_]*)(?::(bytes|time|clock|rea
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _ABSENT: Final = "?"
 _TEXT_LIMIT: Final = 300
+_FULL_STOP: Final[dict[Language, str]] = {"en": ".", "zh-CN": "。"}
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -181,6 +182,8 @@ def _fill(template: str, params: Mapping[str, Any], language: Language, depth: i
                 # One within another is enough; a reason that names itself has an end.
                 inner = entry(value, language) if isinstance(value, str) and value and not depth else None
                 nested = None if inner is None else inner.text if part == "reason" else inner.repair
+                if nested and inner and not inner.known:
+                    nested += _FULL_STOP[language]
                 return _fill(nested, params, language, depth + 1) if nested else ""
         return _show(value, language) if name in params else _ABSENT
 
@@ -190,7 +193,8 @@ def _fill(template: str, params: Mapping[str, Any], language: Language, depth: i
 def _amount(value: int) -> str:
     for unit, size in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
         if abs(value) >= size:
-            return f"{value / size:.3g} {unit}"
+            amount = value / size
+            return f"{amount:.0f} {unit}" if abs(amount) >= 100 else f"{amount:.3g} {unit}"  # noqa: PLR2004
     return f"{value} B"
 
 

@@ -7,7 +7,6 @@ new container), every file has its own, and limits are compared by value.
 from __future__ import annotations
 
 import hashlib
-import math
 from functools import cache
 from typing import Any
 
@@ -22,6 +21,8 @@ from agentpod_core.values.workload import SECRETS_PATH, SECRETS_VOLUME, File, Pr
 from agentpod_core.values.world import Limits
 
 FILES_LABEL = "agentpod.files"
+DAY = 86_400
+"""The longest time, in seconds, that asking an agent may be told to take or to wait."""
 
 
 class Desired(Struct, frozen=True, kw_only=True):
@@ -151,17 +152,23 @@ def workload_problems(workload: Workload) -> list[Problem]:
 
 def _probe_problems(probe: Probe) -> list[Problem]:
     """List what is wrong with how an agent is to be asked; what its settings mean, only the probe knows."""
-    least = {"interval": 0.1, "start_interval": 0.05, "timeout": 0.05, "failures": 1, "start_deadline": 0.1}
+    bounds = {
+        "interval": (0.1, DAY),
+        "start_interval": (0.05, DAY),
+        "timeout": (0.05, DAY),
+        "failures": (1, 1000),
+        "start_deadline": (0.1, DAY),
+    }
     found = [
         Problem(
             path=f"$.probe.{field}",
             reason="NotAccepted",
-            params={"message": (message := f"must be {lowest} or more, not {getattr(probe, field)}")},
+            params={"message": (message := f"must be from {lowest} to {highest}, not {getattr(probe, field)}")},
             message=message,
         )
-        for field, lowest in least.items()
+        for field, (lowest, highest) in bounds.items()
         # Written so that what is no number at all is refused, too.
-        if not getattr(probe, field) >= lowest or getattr(probe, field) == math.inf
+        if not lowest <= getattr(probe, field) <= highest
     ]
     if probe.timeout > probe.interval:
         message = f"{probe.timeout} is more than the interval, {probe.interval}: a question would outlast the next"

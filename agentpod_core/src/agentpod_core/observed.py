@@ -26,14 +26,17 @@ class Probed(Struct, frozen=True, kw_only=True):
     which it gave no answer at all; ``at`` is when the last one ended, ``since`` when its word was
     first given, ``next_at`` when it is asked again. ``started_at`` names the start it speaks of.
     ``waited`` is for how many seconds that start was asked in vain so far, by a clock that does not
-    jump; less than went by where many agents boot at once. With a ``lack`` nobody asked, for the
-    probe itself cannot be had: what counts then is that the container runs.
+    jump; less than went by where many agents boot at once. ``unasked`` is for how many seconds in a
+    row it could not be asked, for a reason that is not the agent's: that counts as neither failure
+    nor silence. With a ``lack`` nobody asked, for the probe cannot be had, or could not ask for too
+    long: what counts then is that the container runs.
     """
 
     result: ProbeResult
     failures: int
     silences: int = 0
     waited: float = 0.0
+    unasked: float = 0.0
     at: datetime
     since: datetime | None = None
     next_at: datetime | None = None
@@ -45,14 +48,18 @@ class Trend(Struct, frozen=True, kw_only=True):
     """Where a running pod is heading, from its last samples.
 
     ``memory`` and ``limit`` are in bytes, ``growth`` in bytes a second, ``full_in`` in how many seconds the limit
-    is reached if it goes on like that; None where it does not grow, or has no limit. ``is_quiet`` says that it has
-    had next to nothing to do for minutes, ``is_busy`` that it is burning processor time right now.
+    is reached if it goes on like that; None where it does not grow, or has no limit. ``watched`` is for how many
+    seconds, the last hour at most, all this was looked at, and ``grown`` by how many bytes it grew in them.
+    ``is_quiet`` says that it has had next to nothing to do for minutes, ``is_busy`` that it is burning processor
+    time right now.
     """
 
     memory: int
     limit: int | None
     growth: float
     full_in: float | None
+    grown: int = 0
+    watched: float = 0.0
     is_quiet: bool
     is_busy: bool
 
@@ -68,7 +75,9 @@ class Observed(Struct, frozen=True, kw_only=True):
     the pod goes on with the workload that was rendered when it could. ``trend`` None means too few samples.
     ``oom_at`` is when the engine last told that a process of it was killed for want of memory. ``away`` is
     since when and until when the engine itself was gone the last time. ``repair`` is what the adapter says
-    about the exit code that no restart mends.
+    about the exit code that no restart mends. ``has_image`` False means that the wanted image is not on the engine
+    yet; it is looked for only where a container that runs is to be made anew. What ended before ``watched_since``
+    ended unseen.
     """
 
     containers: tuple[Container, ...] = ()
@@ -82,6 +91,8 @@ class Observed(Struct, frozen=True, kw_only=True):
     oom_at: datetime | None = None
     away: tuple[datetime, datetime] | None = None
     repair: Repair | None = None
+    has_image: bool = True
+    watched_since: datetime | None = None
 
 
 def concluded(status: PodStatus, record: Record, failures: int) -> Probed | None:

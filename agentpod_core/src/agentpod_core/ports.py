@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from agentpod_core.plugpoints.context import Clock as Clock
 from agentpod_core.plugpoints.link import Link
-from agentpod_core.values.alerts import AlertChange
+from agentpod_core.values.alerts import AlertChange, Raise
 from agentpod_core.values.pods import Lease, PodSpec, Wanted
 from agentpod_core.values.status import Happening, PodStatus, Record
 from agentpod_core.values.workload import Port, RouteSpec, SecretRef, Workload
@@ -146,13 +146,20 @@ class Store(Protocol):
         """Drop a deleted tenant of which nothing is left. A second time is fine."""
         ...
 
-    async def report(self, happenings: Sequence[Happening], alerts: Sequence[AlertChange] = ()) -> None:
-        """Write events and alerts that belong to no tenant, in one transaction."""
+    async def report(
+        self, happenings: Sequence[Happening], alerts: Sequence[AlertChange] = (), epoch: int | None = None
+    ) -> None:
+        """Write events and alerts that belong to no tenant, in one transaction; with an epoch, as that leader."""
+        ...
+
+    async def platform_alerts(self) -> list[Raise]:
+        """Give the alerts that are open and belong to no tenant, each as what would raise it now."""
         ...
 
     async def sampled(self, samples: Sequence[Sample]) -> None:
-        """Add to the history of pods; a second sample of one minute takes the place of the first.
+        """Add to the history of pods; a second sample of one minute takes the place of the first, but for its restarts.
 
+        Each start again is told in one sample only, so that those of both count.
         Samples of pods that are gone are left out. History is bounded: old points are made fewer, and end.
         """
         ...

@@ -9,7 +9,7 @@ import logging
 import pytest
 
 from agentpod_core import ProbeResult, SecretRef, SecretStore
-from agentpod_core.errors import AgentPodError, ConfigError, TemporaryError
+from agentpod_core.errors import AgentPodError, ConfigError, Problem, TemporaryError
 from agentpod_core.host import Host
 from agentpod_core.testing import FakeRuntime
 
@@ -214,8 +214,9 @@ async def test_error_that_lacks_a_part_is_still_one_of_ours(stage, without):
 
 
 async def test_what_no_database_keeps_is_taken_out(stage):
-    """A null character in an answer or an error does not make every write of its pod's status fail."""
-    said = iter([TemporaryError("Refused", value="a\x00b")])
+    """A null character or half a pair in an answer or an error does not make every write of it fail."""
+    wrong = Problem(path="$.\x00url", reason="Odd", message="a\x00b\udc80")
+    said = iter([TemporaryError("Refused", value="a\x00b\udc80"), ConfigError([wrong])])
 
     async def check(self, link, settings, *, timeout):  # noqa: ASYNC109
         if error := next(said, None):
@@ -226,7 +227,10 @@ async def test_what_no_database_keeps_is_taken_out(stage):
     await stage.opened(host)
     with pytest.raises(TemporaryError) as caught:
         await host.probe("ping").check(None, {}, timeout=1)
-    assert caught.value.params == {"value": "ab"}
+    assert caught.value.params == {"value": "ab?"}
+    with pytest.raises(ConfigError) as told:
+        await host.probe("ping").check(None, {}, timeout=1)
+    assert [(one.path, one.message) for one in told.value.problems] == [("$.url", "ab?")]
     assert (await host.probe("ping").check(None, {}, timeout=1)).params == {"v": "ab"}
 
 

@@ -115,14 +115,24 @@ class OpenClawAdapter(core.AgentAdapter[OpenClawConfig]):
         )
 
     async def after_heal(self, link: core.Link) -> None:
-        """Switch on what is configured and off: after some unclean starts OpenClaw leaves all channels so."""
+        """Switch on what is configured and off: after some unclean starts OpenClaw leaves all channels so.
+
+        One that does not start keeps none of the others off; the first trouble is raised once all were tried.
+        """
         channels = await gateway.call(link, "channels.status")
+        trouble: core.AgentPodError | None = None
         for name, channel in channels.at("channels").items():
             if not channel.get("configured", bool):
                 continue
             for account in channels.at("channelAccounts").each(name):
-                if account.get("enabled", bool) and not account.get("running", bool):
+                if not account.get("enabled", bool) or account.get("running", bool):
+                    continue
+                try:
                     await _start(link, name, account.get("accountId", str))
+                except core.AgentPodError as error:
+                    trouble = trouble or error
+        if trouble:
+            raise trouble
 
     async def open_door(self, link: core.Link, pod: core.Pod) -> core.Door | None:
         """Have OpenClaw issue its own single-use grant for a browser's owner, and put it into a link.

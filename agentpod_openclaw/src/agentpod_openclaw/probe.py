@@ -73,7 +73,10 @@ class OpenClawProbe(HealthProbe):
         state = Seen.of(reply.body)
         is_ready = state.get("ready", bool)
         if is_ready is None:
-            return ProbeResult(alive=False, ready=False, reason="WrongAnswer", params={"what": "/readyz"})
+            # Whoever answers is not hung, be it to refuse us.
+            return ProbeResult(
+                alive=True, ready=False, reason="WrongAnswer", params={"what": f"/readyz: {reply.status}"}
+            )
         if reply.status != HTTPStatus.OK or not is_ready:
             failing = [str(one)[:80] for one in state.get("failing", list) or ()][:5]
             return ProbeResult(

@@ -110,13 +110,17 @@ _MANAGED = (
 def merged(current: bytes, wanted: bytes) -> bytes:
     """Put the managed part of a wanted configuration into the file as the agent has it now.
 
-    A file that is no JSON (a hand edit with comments) is replaced: OpenClaw strips comments on
-    its own writes too.
+    A file that is no JSON (a hand edit with comments), or too deep to be anybody's configuration, is replaced:
+    OpenClaw strips comments on its own writes too.
     """
     try:
-        theirs, ours = json.loads(current), json.loads(wanted)
-    except ValueError:
+        return _merged(current, wanted)
+    except (ValueError, RecursionError):
         return wanted
+
+
+def _merged(current: bytes, wanted: bytes) -> bytes:
+    theirs, ours = json.loads(current), json.loads(wanted)
     if not isinstance(theirs, dict):
         return wanted
     for path in _MANAGED:

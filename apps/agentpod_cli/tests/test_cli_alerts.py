@@ -8,6 +8,7 @@ import pytest
 
 SILENCE = {
     "id": "s-1",
+    "owner": None,
     "tenant": "acme",
     "pod": "support",
     "reason": None,
@@ -20,9 +21,11 @@ NOTIFIER = {
     "name": "ops",
     "tenant": None,
     "kind": "webhook",
-    "config": {"url": "https://ops.example.com", "key": {"$secret": True}},
+    "config": {"url": {"$secret": True}, "key": {"$secret": True}},
     "min_severity": "warning",
     "reasons": [],
+    "paused": False,
+    "generation": 1,
     "trouble": None,
     "delivered_at": None,
     "created_at": "2026-03-01T12:00:00Z",
@@ -36,11 +39,14 @@ def test_a_listing_of_alerts_is_of_the_open_ones(agentpod, server):
     server.items("/alerts")
     agentpod("alert", "list", "--severity", "error", "--tenant", "acme")
     agentpod("alert", "list", "--all")
+    agentpod("alert", "list", "--tenant", "acme", "--pod", "support")
     asked = [one.query for one in server.requests]
-    assert [(one.get("status"), one.get("severity"), one.get("tenant")) for one in asked] == [
-        ("open", "error", "acme"),
-        (None, None, None),
+    assert [(one.get("status"), one.get("severity"), one.get("tenant"), one.get("pod")) for one in asked] == [
+        ("open", "error", "acme", None),
+        (None, None, None, None),
+        ("open", None, "acme", "support"),
     ]
+    assert (agentpod("alert", "list", "--pod", "support").code, len(server.requests)) == (2, 3)
 
 
 def test_a_pod_is_silenced_for_a_while(agentpod, server):
@@ -76,11 +82,19 @@ def test_a_silence_is_ended(agentpod, server):
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [(("acme/support",), "--for"), (("acme/support", "--tenant", "acme", "--for", "1h"), "not both")],
-    ids=["without an end", "pod and tenant"],
+    [
+        (("acme/support",), "--for"),
+        (("acme/support", "--tenant", "acme", "--for", "1h"), "not both"),
+        (("acme/support", "--list"), "--list stands alone"),
+        (("--list", "--tenant", "acme"), "--list stands alone"),
+        (("--list", "--end", "s-1"), "--list stands alone"),
+        (("--end", "s-1", "--for", "1h"), "--end stands alone"),
+        (("--end", "s-1", "--reason", "Hung"), "--end stands alone"),
+        (("--end", "s-1", "--comment", "x"), "--end stands alone"),
+    ],
 )
 def test_what_cannot_be_meant_is_not_sent(agentpod, server, options, said):
-    """A silence without an end, or about two things, is a slip."""
+    """A silence without an end or about two things, and one that would be left out without a word, is a slip."""
     ended = agentpod("alert", "silence", *options)
     assert (ended.code, server.requests) == (2, [])
     assert said in ended.err
@@ -90,7 +104,7 @@ def test_a_notifier_is_added_with_its_secret_from_a_file(agentpod, server, tmp_p
     """Settings and secrets go apart; the secret never stands on the command line."""
     (tmp_path / "key").write_text("whsec_1234\n")
     server.on("POST", "/notifiers", NOTIFIER, status=201)
-    options = ("--set", "url=https://ops.example.com", "--secret", f"key=@{tmp_path / 'key'}", "--reason", "Hung")
+    options = ("--set", "colour=red", "--secret", f"key=@{tmp_path / 'key'}", "--reason", "Hung")
     ended = agentpod("notifier", "add", "ops", "--kind", "webhook", *options, "--min-severity", "error")
     assert (ended.code, ended.out) == (0, "Notifier ops is added.\n")
     assert "agentpod notifier test ops" in ended.err
@@ -98,7 +112,7 @@ def test_a_notifier_is_added_with_its_secret_from_a_file(agentpod, server, tmp_p
         "name": "ops",
         "kind": "webhook",
         "tenant": None,
-        "set": {"url": "https://ops.example.com"},
+        "set": {"colour": "red"},
         "secrets": {"key": "whsec_1234"},
         "min_severity": "error",
         "reasons": ["Hung"],
@@ -117,6 +131,53 @@ def test_a_test_says_what_came_of_it(agentpod, server):
     assert "It cannot be reached." in ended.err
     assert "Look whether it answers." in ended.err
     assert server.requests[-1].query["tenant"] == "acme"
+
+
+def change(agentpod, server, *options, **answer):
+    """Change the notifier that the server has; gives how it ended, and what was asked for."""
+    server.on("GET", "/notifiers/ops", NOTIFIER, headers={"ETag": '"1"'})
+    server.on("PATCH", "/notifiers/ops", NOTIFIER | answer)
+    return agentpod("notifier", "set", "ops", *options), server.requests[-1]
+
+
+def test_a_notifier_is_changed(agentpod, server, tmp_path):
+    """What is named is sent, for the generation that there is; secrets come from files."""
+    (tmp_path / "key").write_text("whsec_1234\n")
+    options = ("--set", "a=b", "--secret", f"key=@{tmp_path / 'key'}", "--unset", "next_key", "--unset", "x.y")
+    more = ("--min-severity", "error", "--reason", "Hung", "--reason", "Blocked", "--tenant", "acme")
+    ended, asked = change(agentpod, server, *options, *more)
+    assert (ended.code, ended.out) == (0, "Notifier ops is changed.\n")
+    assert (asked.headers["if-match"], asked.query["tenant"]) == ('"1"', "acme")
+    assert asked.body == {
+        "config": {"next_key": None, "x": {"y": None}},
+        "set": {"a": "b"},
+        "secrets": {"key": "whsec_1234"},
+        "min_severity": "error",
+        "reasons": ["Hung", "Blocked"],
+    }
+
+
+def test_a_notifier_is_paused(agentpod, server):
+    """The answer says that nothing is lost, and going on is as short."""
+    ended, asked = change(agentpod, server, "--pause", paused=True)
+    assert (ended.out, asked.body) == ("Notifier ops is paused: what it is to be told waits.\n", {"paused": True})
+    ended, asked = change(agentpod, server, "--resume", "--all-reasons", "-o", "name")
+    assert (ended.out, asked.body) == ("ops\n", {"paused": False, "reasons": []})
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "say what to change"),
+        (("--reason", "Hung", "--all-reasons"), "not both"),
+        (("--set", "a=b", "--unset", "a"), "given twice"),
+    ],
+)
+def test_a_change_that_cannot_be_meant_is_not_sent(agentpod, server, options, said):
+    """Nothing to change, or two things of the same field, is a slip."""
+    ended = agentpod("notifier", "set", "ops", *options)
+    assert (ended.code, server.requests) == (2, [])
+    assert said in ended.err
 
 
 def test_removing_asks_first(agentpod, server):

@@ -189,15 +189,29 @@ def _alerts(server):
     engine = loops | {"id": "a-2", "tenant": None, "pod": None, "title": "容器引擎无法访问", "silenced": True}
     over = loops | {"id": "a-3", "pod": "model", "severity": "warning", "cleared_at": "2026-03-01T11:59:00Z"}
     over |= {"deliveries": [told | {"state": "pending"}]}
+    server.on("GET", f"/alerts/{loops['id']}", loops)
     server.items("/alerts", loops, engine | {"deliveries": []}, over)
-    silence = {"id": "s-1", "tenant": "acme", "pod": "support", "reason": None, "comment": "new model"}
+    silence = {"id": "s-1", "owner": None, "tenant": "acme", "pod": "support", "reason": None, "comment": "new model"}
     silence |= {"ends_at": "2026-03-01T14:00:00Z", "created_at": "2026-03-01T12:00:00Z", "created_by": "admin"}
-    server.items("/alerts/silences", silence, silence | {"id": "s-2", "tenant": None, "pod": None, "reason": "Hung"})
-    notifier = {"name": "ops", "tenant": None, "kind": "webhook", "config": {"url": "https://ops.example.com"}}
+    server.items("/alerts/silences", silence, silence | {"id": "s-2", "owner": "acme", "pod": None, "reason": "Hung"})
+    notifier = {
+        "name": "ops",
+        "tenant": None,
+        "kind": "webhook",
+        "config": {"url": {"$secret": True}, "more": {"x": 1}},
+    }
+    notifier |= {"paused": False, "generation": 1}
     notifier |= {"min_severity": "warning", "reasons": [], "trouble": None, "delivered_at": "2026-03-01T11:50:00Z"}
     notifier |= {"created_at": "2026-02-01T12:00:00Z", "created_by": "admin"}
     broken = {"name": "mail", "tenant": "acme", "kind": "apprise", "reasons": ["CrashLoop", "Blocked"]}
-    server.items("/notifiers", notifier, notifier | broken | {"trouble": trouble, "delivered_at": None})
+    broken |= {"trouble": trouble | {"repair": "Look whether it answers."}, "delivered_at": None, "paused": True}
+    server.items("/notifiers", notifier, notifier | broken)
+    server.on("GET", "/notifiers/mail", notifier | broken)
+    message = {"alert": loops["id"], "tenant": "acme", "pod": "support", "reason": "CrashLoop", "title": "Crash loop"}
+    message |= {"kind": "raised", "state": "pending", "attempts": 3, "error": trouble, "done_at": None}
+    message |= {"created_at": "2026-03-01T11:50:00Z"}
+    over = message | {"kind": "recovered", "attempts": 0, "error": None}
+    server.items("/notifiers/mail/deliveries", over, message)
     schema = {"type": "object", "properties": {"url": {"type": "string"}, "key": {"type": "string"}}}
     kind = {"name": "webhook", "title": "Signed webhook", "plugin": "agentpod", "schema": schema}
     server.items("/notifier-kinds", kind)
@@ -248,6 +262,8 @@ LISTINGS = {
     "token-list": ("token", "list"),
     "alert-list": ("alert", "list"),
     "alert-silences": ("alert", "silence", "--list"),
+    "alert-get": ("alert", "get", "0192f3a4-5b6c-7d8e-9f00-112233445566"),
+    "notifier-get": ("notifier", "get", "mail"),
     "notifier-list": ("notifier", "list"),
     "notifier-kinds": ("notifier", "list", "--kinds"),
     "health": ("health",),
@@ -255,7 +271,16 @@ LISTINGS = {
     "reconcile": ("reconcile", "--dry-run"),
     "events": ("events",),
 }
-MAKING = {"create", "tenant create", "tenant update", "pod create", "image build", "token create", "notifier add"}
+MAKING = {
+    "create",
+    "tenant create",
+    "tenant update",
+    "pod create",
+    "image build",
+    "token create",
+    "notifier add",
+    "notifier set",
+}
 """Verbs that take ``-o`` and change something; their own tests look at their answers."""
 EMPTY = ("tenant", "pod", "adapter", "plugin", "image", "operation", "token", "alert", "notifier")
 

@@ -1,150 +1,21 @@
-"""Alerts on a real PostgreSQL: who is told of what, in which order, and that nothing that is to be told is lost."""
+"""Alerts on a real PostgreSQL: who is told of what, until when nobody is, and whom there is to tell."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 from datetime import timedelta
 
 import pytest
 
-from agentpod_core.errors import ConfigError, ConflictError, NotFoundError, PermanentError, TemporaryError
-from agentpod_core.host import Host
-from agentpod_core.testing import FakeNotifier
-from agentpod_core.testing.store_stage import RECORD, STATUS, WORKLOAD
+from agentpod_core.errors import ConfigError, ConflictError, NotFoundError, TemporaryError
 from agentpod_core.values.alerts import Clear, Raise
-from agentpod_core.values.names import default_subdomain
-from agentpod_core.values.pods import PodSpec
 from agentpod_core.values.status import Severity
 from agentpod_server.alert_records import MessageState
-from agentpod_server.records import Scope
-from agentpod_server.secrets import Key, KeyRing, PostgresSecretStore
-from agentpod_server.services.alerts import Alerts, Asked, Delivery, Targets, Wording
-from agentpod_server.services.alerts import delivery as delivering
+from agentpod_server.services.alerts import Asked
+from agentpod_server.services.alerts.targets import MOST_OF_A_TENANT
+from agentpod_server.services.alerts.testing import ALL, AWAY, DOWN, GROWS
 from agentpod_server.services.config import Given
-from agentpod_server.services.cursors import Cursors
-from agentpod_server.services.offers import Offers
-from agentpod_server.services.vault import Vault
-from agentpod_server.store import events, pods, targets, tenants
-from agentpod_server.store.engine import PostgresStore
-from agentpod_server.store.listen import Listener
-from agentpod_server.testing import SystemClock, eventually
-
-ALL = Scope(actor="test")
-DOWN = Raise(
-    reason="CrashLoop",
-    severity=Severity.ERROR,
-    params={"cause": "PermanentExit", "cause_params": {"exit_code": 78}},
-)
-GROWS = Raise(reason="MemoryGrowing", severity=Severity.WARNING, params={"memory": 1, "limit": 2, "minutes": 3})
-AWAY = Raise(reason="EngineUnreachable", severity=Severity.ERROR)
-
-
-class Box(FakeNotifier):
-    """A notifier in memory whose errors a test orders, next one first."""
-
-    def __init__(self):
-        super().__init__()
-        self.errors = []
-        self.hold = None
-        self.tried = []
-
-    async def send(self, alert, target, material):
-        self.tried.append(alert)
-        if self.hold is not None and target.password is not None:
-            await self.hold.wait()
-        if self.errors:
-            raise self.errors.pop(0)
-        await super().send(alert, target, material)
-
-
-class Leader:
-    epoch = None
-
-
-class Stage:
-    """The parts of a server that tell people, and pods to tell of."""
-
-    def __init__(self, database):
-        self.database = database
-        self.box = Box()
-        self.host = Host(builtins=[self.box], entry_points=[])
-        self.secrets = PostgresSecretStore(database, KeyRing((Key(secrets.token_bytes(32)),)))
-        self.vault = Vault(self.secrets, {"postgres": self.secrets})
-        self.offers = Offers(self.host)
-        self.store = PostgresStore(
-            database,
-            listener=Listener(database),
-            hosts=lambda one: (one,),
-            secret_stores={"postgres": self.secrets},
-        )
-        self.clock = SystemClock()
-        cursors = Cursors(b"k" * 32)
-        self.targets = Targets(database, cursors, self.offers, self.vault, self.clock, Wording())
-        self.alerts = Alerts(database, cursors, self.clock)
-        self.leader = Leader()
-        self.ids = {}
-
-    def delivery(self, **parts):
-        return Delivery(self.database, self.leader, self.offers, self.vault, Wording(), **parts)
-
-    async def lead(self, holder="one"):
-        self.leader.epoch = await self.store.lead(holder, 60)
-
-    async def pod(self, tenant, name):
-        async with self.database.transaction(ALL):
-            placement = await pods.place(tenant)
-            spec = PodSpec(adapter="echo", subdomain=default_subdomain(tenant, name))
-            made = await pods.create(placement, name=name, spec=spec, workload=WORKLOAD, secrets={}, credential=None)
-        self.ids[f"{tenant}/{name}"] = made.id
-        return made.id
-
-    async def change(self, pod, *changes):
-        await self.store.save(self.leader.epoch, self.ids[pod], status=STATUS, record=RECORD, alerts=changes)
-
-    async def target(self, name, *, scope=ALL, secret=None, **parts):
-        given = Given(secrets={"password": secret} if secret else {})
-        asked = Asked(name=name, kind="fake", given=given, **parts)
-        return (await self.targets.create(scope, asked))[0]
-
-    async def drain(self):
-        await self.delivery().drain()
-
-    def sent(self):
-        """Give what was sent, as subject, reason and whether it is over."""
-        return [(f"{one.tenant}/{one.pod}", one.reason, one.recovered) for one in self.box.sent]
-
-    async def deliveries(self):
-        """Give what became of every message: its target, its kind, its state."""
-        found, _ = await self.alerts.listing(ALL)
-        return [(one.target, one.kind.value, one.state.value) for alert in found for one in alert.deliveries]
-
-    async def make_due(self):
-        async with self.database.transaction(ALL) as transaction:
-            await transaction.execute("update alerts_outbox set due_at = now()")
-
-
-@pytest.fixture
-async def stage(database, tmp_path):
-    """Two tenants with a pod each, an open notifier, and the lead."""
-    made = Stage(database)
-    errors = await made.host.open(
-        folder=tmp_path, instance="testtest", settings=lambda *_: {}, clock=made.clock, domain="agents.test"
-    )
-    assert errors == []
-    async with database.transaction(ALL):
-        for slug in ("acme", "globex"):
-            await tenants.create(slug=slug, address_range="10.214.0.0/16")
-    for tenant in ("acme", "globex"):
-        await made.pod(tenant, "bot")
-    await made.lead()
-    yield made
-    await made.host.close()
-
-
-async def _tenant_scope(stage, slug):
-    async with stage.database.transaction(ALL):
-        return Scope(tenant_id=(await tenants.get(slug)).id, actor="theirs")
+from agentpod_server.store import alerts, counting, outbox, targets
 
 
 async def test_an_alert_is_told_once_and_its_end_once(stage):
@@ -170,7 +41,7 @@ async def test_an_alert_is_told_once_and_its_end_once(stage):
 
 async def test_who_is_told_of_what(stage):
     """A target of the platform hears all, a tenant's only that tenant's, and each what it asked for."""
-    theirs = await _tenant_scope(stage, "acme")
+    theirs = await stage.theirs("acme")
     await stage.target("all", min_severity=Severity.INFO)
     await stage.target("grave", min_severity=Severity.ERROR)
     await stage.target("engine", reasons=("EngineUnreachable",))
@@ -210,7 +81,7 @@ async def test_alerts_that_end_together_end_in_one_message(stage):
     await stage.target("ops")
     await stage.target("memory", reasons=("MemoryGrowing",))
     await stage.change("acme/bot", GROWS, DOWN)
-    await stage.change("acme/bot", Clear(reason="MemoryGrowing", is_silent=True), Clear(reason="CrashLoop"))
+    await stage.change("acme/bot", Clear(reason="MemoryGrowing"), Clear(reason="CrashLoop"))
     await stage.drain()
 
     over = [one for one in stage.box.sent if one.recovered]
@@ -219,15 +90,84 @@ async def test_alerts_that_end_together_end_in_one_message(stage):
     assert [set(one.params["ends"]) for one in over] == [raised, raised]
 
 
-async def test_what_ends_silently_is_not_told(stage):
-    """Of a pod that is stopped or deleted nobody hears that it is well."""
+async def test_of_a_pod_that_is_stopped_the_end_is_told(stage):
+    """Whoever heard of the alert hears that it is over, and that the pod is not well again but stopped."""
     await stage.target("ops")
     await stage.change("acme/bot", DOWN)
     await stage.drain()
-    await stage.change("acme/bot", Clear(reason="CrashLoop", is_silent=True))
+    await stage.change("acme/bot", Clear(reason="CrashLoop", is_stopped=True))
     await stage.drain()
 
-    assert stage.sent() == [("acme/bot", "CrashLoop", False)]
+    raised, over = stage.box.sent
+    assert stage.sent() == [("acme/bot", "CrashLoop", False), ("acme/bot", "CrashLoop", True)]
+    assert raised.alert_id == over.alert_id
+    assert over.title == "acme/bot was stopped or deleted: Crash loop"
+    assert over.params["stopped"] is True
+
+
+async def test_of_a_pod_that_is_deleted_the_end_is_told(stage):
+    """Whoever pairs beginnings and ends is left with no alert of a pod that is gone."""
+    await stage.target("ops")
+    await stage.change("acme/bot", DOWN)
+    await stage.drain()
+    await stage.forget("acme/bot")
+    await stage.drain()
+
+    assert [(one.recovered, one.params.get("stopped")) for one in stage.box.sent] == [(False, None), (True, True)]
+
+
+@pytest.mark.parametrize("end", ["stop", "delete"])
+async def test_what_was_not_told_before_a_pod_was_stopped_is_not_told_any_more(stage, end):
+    """What still waits is dropped; what may have arrived, for it was tried, is ended."""
+    await stage.target("ops")
+    await stage.target("tried")
+    stage.box.errors = [TemporaryError("TargetUnreachable", host="x", cause="y")]
+    await stage.change("acme/bot", DOWN)
+    await stage.execute("update alert_routes set is_paused = true where name = 'ops'")
+    await stage.drain()
+    if end == "stop":
+        await stage.change("acme/bot", Clear(reason="CrashLoop", is_stopped=True))
+    else:
+        await stage.forget("acme/bot")
+    await stage.execute("update alert_routes set is_paused = false")
+    await stage.drain()
+    await stage.execute("update alert_routes set not_before = null")
+    await stage.drain()
+
+    assert stage.sent() == [("acme/bot", "CrashLoop", True)]
+    assert await stage.deliveries() == [("tried", "raised", "failed"), ("tried", "recovered", "delivered")]
+
+
+async def test_alerts_of_the_platform_end_each_by_itself(stage):
+    """The engine that answers again says nothing of a disk, though both end in one report."""
+    await stage.target("ops")
+    disk = Raise(reason="DiskNearlyFull", severity=Severity.WARNING, subject="/", params={"path": "/", "percent": 91})
+    await stage.store.report((), alerts=(AWAY, disk))
+    await stage.store.report(
+        (), alerts=(Clear(reason="EngineUnreachable"), Clear(reason="DiskNearlyFull", subject="/"))
+    )
+
+    assert (
+        sorted(await stage.deliveries()) == [("ops", "raised", "pending")] * 2 + [("ops", "recovered", "pending")] * 2
+    )
+
+
+async def test_nobody_is_told_that_something_began_while_it_ends(stage):
+    """What is being cleared at this moment is no news to a target that was just made, and holds up no other."""
+    await stage.change("acme/bot", DOWN)
+    await stage.target("ops")
+
+    async def tell():
+        async with stage.database.transaction(ALL):
+            return await outbox.tell()
+
+    async with stage.database.transaction(ALL):
+        await alerts.change([Clear(reason="CrashLoop")], pod_id=stage.ids["acme/bot"])
+        telling = asyncio.create_task(tell())
+        await asyncio.wait([telling], timeout=3)
+
+    assert await telling == 0
+    assert await stage.deliveries() == []
 
 
 async def test_a_target_that_comes_later_hears_what_is_open(stage):
@@ -271,8 +211,7 @@ async def test_a_silence_runs_out(stage):
     await stage.alerts.silence(ALL, ends_at=stage.clock.now() + timedelta(hours=1), tenant="acme")
     await stage.change("acme/bot", DOWN)
     await stage.drain()
-    async with stage.database.transaction(ALL) as transaction:
-        await transaction.execute("update silences set ends_at = now()")
+    await stage.execute("update silences set ends_at = now()")
 
     await stage.drain()
 
@@ -286,17 +225,87 @@ async def test_what_passed_in_silence_is_never_told(stage):
     await stage.alerts.silence(ALL, ends_at=stage.clock.now() + timedelta(hours=1), tenant="acme")
     await stage.change("acme/bot", DOWN)
     await stage.change("acme/bot", Clear(reason="CrashLoop"))
-    async with stage.database.transaction(ALL) as transaction:
-        await transaction.execute("delete from silences")
+    await stage.execute("delete from silences")
 
     await stage.drain()
 
     assert stage.sent() == []
 
 
+@pytest.mark.parametrize("tries", [0, 1])
+async def test_a_silence_stops_what_waits(stage, tries):
+    """What was to be told already is not told until the silence ends, and not at all if it passes meanwhile."""
+    await stage.target("ops")
+    for pod in ("acme/bot", "globex/bot"):
+        await stage.change(pod, DOWN)
+    stage.box.errors = [TemporaryError("TargetUnreachable", host="x", cause="y") for _ in range(2 * tries)]
+    for _ in range(2 * tries):
+        await stage.drain()
+        await stage.execute("update alert_routes set not_before = null")
+    await stage.make_due()
+    stage.box.tried.clear()
+    ends_at = stage.clock.now() + timedelta(hours=1)
+    silence = await stage.alerts.silence(ALL, ends_at=ends_at, reason="CrashLoop")
+    await stage.drain()
+    assert stage.box.tried == []
+    await stage.change("globex/bot", Clear(reason="CrashLoop"))
+
+    await stage.alerts.end_silence(ALL, silence.id)
+    await stage.drain()
+
+    beginnings = [one for one in stage.sent() if not one[2]]
+    assert beginnings == [("acme/bot", "CrashLoop", False)]
+    assert len(stage.sent()) == 1 + tries
+
+
+async def test_a_silence_about_a_tenant_that_is_gone_can_be_ended(stage):
+    """Nobody has to wait until it runs out."""
+    ends_at = stage.clock.now() + timedelta(hours=1)
+    silence = await stage.alerts.silence(ALL, ends_at=ends_at, tenant="acme")
+    await stage.execute("update silences set tenant = 'gone'")
+
+    await stage.alerts.end_silence(ALL, silence.id)
+
+    assert await stage.alerts.silences(ALL) == ([], None)
+
+
+async def test_silences_go_with_what_they_are_about(stage):
+    """A new pod or tenant of the same name is not born silent."""
+    ends_at = stage.clock.now() + timedelta(hours=1)
+    for pod in ("bot", None):
+        await stage.alerts.silence(ALL, ends_at=ends_at, tenant="acme", pod=pod)
+    await stage.alerts.silence(ALL, ends_at=ends_at, tenant="globex")
+    await stage.forget("acme/bot")
+    left, _ = await stage.alerts.silences(ALL)
+    assert sorted((one.tenant, one.pod) for one in left) == [("acme", ""), ("globex", "")]
+
+    await stage.execute("update tenants set wanted = 'deleted' where slug = 'acme'")
+    await stage.store.forget_tenant(stage.leader.epoch, (await stage.theirs("acme")).tenant_id)
+
+    assert [one.tenant for one in (await stage.alerts.silences(ALL))[0]] == ["globex"]
+
+
+async def test_silenced_says_whether_the_readers_own_targets_are_told(stage):
+    """The operator's are told in spite of a tenant's silence; a tenant's are not told in a silence of the operator."""
+    theirs = await stage.theirs("acme")
+    await stage.change("acme/bot", DOWN)
+    ends_at = stage.clock.now() + timedelta(hours=1)
+
+    async def silenced():
+        return [(await stage.alerts.listing(scope))[0][0].is_silenced for scope in (ALL, theirs)]
+
+    assert await silenced() == [False, False]
+    own = await stage.alerts.silence(theirs, ends_at=ends_at)
+    assert await silenced() == [False, True]
+    await stage.alerts.end_silence(theirs, own.id)
+    await stage.alerts.silence(ALL, ends_at=ends_at, tenant="acme")
+    assert await silenced() == [True, True]
+    assert await stage.alerts.silences(theirs) == ([], None)
+
+
 async def test_a_tenant_silences_its_own_targets_only(stage):
     """The operator is still told of what a tenant does not want to hear."""
-    theirs = await _tenant_scope(stage, "acme")
+    theirs = await stage.theirs("acme")
     await stage.target("ops")
     await stage.target("own", scope=theirs)
     await stage.alerts.silence(theirs, ends_at=stage.clock.now() + timedelta(hours=1))
@@ -312,182 +321,6 @@ async def test_a_silence_says_what_it_is_about(stage):
         await stage.alerts.silence(ALL, ends_at=stage.clock.now(), comment="x" * 500)
 
     assert [one.reason for one in caught.value.problems] == ["SilenceOfNothing", "BadSilenceEnd", "TooLong"]
-
-
-# Delivery.
-
-
-async def test_a_target_that_is_away_is_tried_again(stage):
-    """A message waits a while after an error that may pass, longer each time, and is shown at its target."""
-    await stage.target("ops")
-    await stage.change("acme/bot", DOWN)
-    stage.box.errors = [TemporaryError("TargetUnreachable", host="ops.example", cause="refused") for _ in range(3)]
-    for _ in range(3):
-        await stage.drain()
-        await stage.drain()
-        await stage.make_due()
-
-    target = await stage.targets.get(ALL, "ops")
-    assert target.failure.reason == "TargetUnreachable"
-    await stage.drain()
-    assert len(stage.box.tried) == 4
-    assert len({one.id for one in stage.box.tried}) == 1
-    assert stage.sent() == [("acme/bot", "CrashLoop", False)]
-    assert (await stage.targets.get(ALL, "ops")).failure is None
-
-
-def test_pauses_grow_to_an_hour(stage):
-    """The pause doubles from 5 s up to an hour, with some chance, and never ends before the target's own wish."""
-    found = [stage.delivery()._pause(attempts, None) for attempts in (1, 2, 5, 12, 400)]
-    for pause, middle in zip(found, (5, 10, 80, 3600, 3600), strict=True):
-        assert 0.8 * middle <= pause <= 1.2 * middle
-    assert stage.delivery()._pause(1, 300.0) == 300.0
-    assert stage.delivery(scale=0.01)._pause(1, None) <= 0.06
-
-
-async def test_a_message_is_given_up_in_the_end(stage, monkeypatch):
-    """After a day of trying it has failed; that is an event, and nobody hears that it is over either."""
-    await stage.target("ops")
-    await stage.change("acme/bot", DOWN)
-    stage.box.errors = [TemporaryError("TargetUnreachable", host="ops.example", cause="refused") for _ in range(2)]
-    await stage.drain()
-    await stage.change("acme/bot", Clear(reason="CrashLoop"))
-    monkeypatch.setattr(delivering, "GIVEN_UP_AFTER", timedelta())
-    await stage.make_due()
-    await stage.drain()
-
-    assert await stage.deliveries() == [("ops", "raised", "failed"), ("ops", "recovered", "failed")]
-    assert stage.sent() == []
-    async with stage.database.transaction(ALL):
-        told = [one for one in await events.latest() if one.reason == "AlertNotDelivered"]
-    assert [(one.params["target"], one.params["attempts"]) for one in told] == [("ops", 2)]
-
-
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (PermanentError("TargetRefused", host="ops.example", answer="410"), "TargetRefused"),
-        (ConfigError([]), "WrongTarget"),
-    ],
-    ids=["refused", "wrong"],
-)
-async def test_what_no_try_mends_fails_at_once(stage, error, reason):
-    """A target that refuses for good is tried once, and says why."""
-    await stage.target("ops")
-    await stage.change("acme/bot", DOWN)
-    stage.box.errors = [error]
-    await stage.drain()
-    await stage.make_due()
-    await stage.drain()
-
-    assert len(stage.box.tried) == 1
-    assert await stage.deliveries() == [("ops", "raised", "failed")]
-    assert (await stage.targets.get(ALL, "ops")).failure.reason == reason
-
-
-async def test_the_end_waits_for_the_beginning(stage):
-    """While the first message of a pod waits, its second does too; other pods' go out."""
-    await stage.target("ops")
-    await stage.change("acme/bot", DOWN)
-    stage.box.errors = [TemporaryError("TargetUnreachable", host="x", cause="y")]
-    await stage.drain()
-    await stage.change("acme/bot", Clear(reason="CrashLoop"))
-    await stage.change("globex/bot", DOWN)
-    await stage.drain()
-    assert stage.sent() == [("globex/bot", "CrashLoop", False)]
-
-    await stage.make_due()
-    await stage.drain()
-
-    assert stage.sent()[1:] == [("acme/bot", "CrashLoop", False), ("acme/bot", "CrashLoop", True)]
-
-
-async def test_a_slow_target_holds_up_nobody(stage):
-    """While one target takes its time, the others are told."""
-    stage.box.hold = asyncio.Event()
-    await stage.target("slow", secret="pw")
-    await stage.target("quick")
-    await stage.change("acme/bot", DOWN)
-    work = asyncio.create_task(stage.delivery().run())
-    try:
-        await eventually(lambda: len(stage.box.sent) == 1)
-        await stage.change("globex/bot", DOWN)
-        await eventually(lambda: len(stage.box.sent) == 2)
-        assert sorted(stage.sent()) == [("acme/bot", "CrashLoop", False), ("globex/bot", "CrashLoop", False)]
-        stage.box.hold.set()
-        await eventually(lambda: len(stage.box.sent) == 4)
-    finally:
-        work.cancel()
-
-
-async def test_a_message_that_was_cut_short_is_sent_by_the_next_leader(stage):
-    """A process that ends between sending and crossing out leads to a second copy with the same id, never to none."""
-    await stage.target("ops")
-    await stage.change("acme/bot", DOWN)
-    first = stage.delivery()
-
-    async def never(*_):
-        await asyncio.get_running_loop().create_future()
-
-    first._note = never
-    work = asyncio.create_task(first.run())
-    await eventually(lambda: len(stage.box.sent) == 1)
-    work.cancel()
-    await asyncio.gather(work, return_exceptions=True)
-    await stage.store.step_down("one")
-    await stage.lead("two")
-
-    await stage.drain()
-    await stage.drain()
-
-    assert len({one.id for one in stage.box.sent}) == 1
-    assert len(stage.box.sent) == 2
-    assert await stage.deliveries() == [("ops", "raised", "delivered")]
-
-
-async def test_who_does_not_lead_sends_nothing(stage):
-    """A stale leader cannot take a message."""
-    await stage.target("ops")
-    await stage.change("acme/bot", DOWN)
-    await stage.store.step_down("one")
-
-    work = asyncio.create_task(stage.delivery().run())
-    try:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(work), 1.5)
-    finally:
-        work.cancel()
-
-    assert stage.box.tried == []
-
-
-async def test_it_runs_by_itself(stage):
-    """A loop that follows the database's hints tells a change within a moment, and the next one too."""
-    listener = Listener(stage.database)
-    await stage.target("ops")
-    work = asyncio.create_task(stage.delivery(follow=lambda: listener.follow("alerts")).run())
-    try:
-        await stage.change("acme/bot", DOWN)
-        await eventually(lambda: len(stage.box.sent) == 1, seconds=3)
-        await stage.change("acme/bot", Clear(reason="CrashLoop"))
-        await eventually(lambda: len(stage.box.sent) == 2, seconds=3)
-    finally:
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
-        await listener.close()
-
-
-async def test_a_storm_has_as_many_messages_as_causes(stage):
-    """Fifty pods that fail at once are fifty messages to a target, each once, whatever else goes on."""
-    await stage.target("ops")
-    names = [f"bot-{number}" for number in range(50)]
-    for name in names:
-        await stage.pod("acme", name)
-        await stage.change(f"acme/{name}", DOWN)
-    await asyncio.gather(stage.drain(), *(stage.change(f"acme/{name}", DOWN) for name in names[:10]))
-    await stage.drain()
-
-    assert sorted(stage.sent()) == sorted((f"acme/{name}", "CrashLoop", False) for name in names)
 
 
 # Targets.
@@ -537,7 +370,7 @@ async def test_all_that_is_wrong_with_a_target_is_told(stage):
 
 async def test_tenants_have_targets_of_their_own(stage):
     """A tenant sees and removes its own only, and may use any name."""
-    acme, globex = await _tenant_scope(stage, "acme"), await _tenant_scope(stage, "globex")
+    acme, globex = await stage.theirs("acme"), await stage.theirs("globex")
     await stage.target("ops")
     await stage.target("ops", scope=acme)
 
@@ -563,6 +396,20 @@ async def test_a_test_says_what_came_of_it(stage):
     assert (await stage.targets.get(ALL, "ops")).failure == tested.failure
 
 
+async def test_a_tenant_has_only_so_many_targets(stage):
+    """One more is refused with the number; what exists is still found, and the platform has as many as it likes."""
+    theirs = await stage.theirs("acme")
+    for number in range(MOST_OF_A_TENANT):
+        await stage.target(f"own-{number}", scope=theirs)
+    with pytest.raises(ConflictError) as caught:
+        await stage.target("one-more", scope=theirs)
+
+    assert (caught.value.reason, caught.value.params["maximum"]) == ("TooManyTargets", MOST_OF_A_TENANT)
+    assert (await stage.target("own-0", scope=theirs)).name == "own-0"
+    for number in range(MOST_OF_A_TENANT + 1):
+        await stage.target(f"ops-{number}")
+
+
 async def test_a_removed_target_hears_nothing_more(stage):
     """What it was still to be told goes with it."""
     await stage.target("ops")
@@ -576,9 +423,7 @@ async def test_a_removed_target_hears_nothing_more(stage):
 async def test_a_forgotten_pod_leaves_no_open_alert(stage):
     """Listings of what is open hold nothing that is gone."""
     await stage.change("acme/bot", DOWN)
-    async with stage.database.transaction(ALL) as transaction:
-        await transaction.execute("update pods set wanted = 'deleted'")
-    await stage.store.forget_pod(stage.leader.epoch, stage.ids["acme/bot"])
+    await stage.forget("acme/bot")
 
     assert await stage.alerts.listing(ALL, is_open=True) == ([], None)
     assert [one.reason for one in (await stage.alerts.listing(ALL, is_open=False))[0]] == ["CrashLoop"]
@@ -594,3 +439,52 @@ async def test_messages_are_listed_with_their_state(stage):
     assert [(one.target, one.state, one.attempts) for one in found.deliveries] == [("ops", MessageState.PENDING, 0)]
     async with stage.database.transaction(ALL):
         assert (await targets.get("ops")).delivered_at is None
+
+
+async def test_of_a_pod_only_the_latest_alerts_are_kept(stage):
+    """A pod that fails for months does not fill the database; what is open and other pods' alerts stay."""
+    for _ in range(5):
+        await stage.change("acme/bot", DOWN)
+        await stage.change("acme/bot", Clear(reason="CrashLoop"))
+    await stage.change("acme/bot", DOWN)
+    for _ in range(2):
+        await stage.store.report((), alerts=(AWAY,))
+        await stage.store.report((), alerts=(Clear(reason="EngineUnreachable"),))
+    newest = [one.id for one in (await stage.alerts.listing(ALL, pod="bot"))[0]]
+    async with stage.database.transaction(ALL):
+        assert await alerts.prune_crowded(2, 100) == 3
+        assert await alerts.prune_crowded(2, 100) == 0
+
+    kept, _ = await stage.alerts.listing(ALL)
+    assert [one.id for one in kept if one.pod] == newest[:3]
+    assert len(kept) == 5
+
+
+async def test_what_was_delivered_is_not_counted(stage):
+    """The outbox of the metrics is what is still to be delivered, and what was given up."""
+    await stage.target("ops")
+    await stage.change("acme/bot", DOWN)
+    await stage.drain()
+    await stage.change("globex/bot", DOWN)
+    async with stage.database.transaction(ALL):
+        counted = await counting.count()
+
+    assert counted.outbox == {"pending": 1}
+
+
+async def test_what_waits_because_somebody_wants_it_to_is_not_late(stage):
+    """For how long something waits to be delivered leaves out what is silenced, and what is for a paused target."""
+    await stage.target("ops")
+    await stage.change("acme/bot", DOWN)
+    await stage.execute("update alerts_outbox set created_at = now() - interval '1 hour'")
+
+    async def oldest():
+        async with stage.database.transaction(ALL):
+            return (await counting.count()).outbox_oldest
+
+    assert 3600 <= await oldest() < 3700
+    silence = await stage.alerts.silence(ALL, ends_at=stage.clock.now() + timedelta(hours=1), tenant="acme")
+    assert await oldest() == 0.0
+    await stage.alerts.end_silence(ALL, silence.id)
+    await stage.execute("update alert_routes set is_paused = true")
+    assert await oldest() == 0.0

@@ -11,6 +11,7 @@ from agentpod_core.ports import Sample
 from agentpod_core.values.names import container_name, network_name, owner_labels, volume_name
 from agentpod_core.values.reports import ProbeResult
 from agentpod_server.records import Scope
+from agentpod_server.services import passes
 from agentpod_server.store import history
 from agentpod_server.testing import IMAGE, INSTANCE, eventually
 
@@ -118,6 +119,65 @@ async def test_a_look_that_fails_says_why(api, rig):
     ended = await looked(api)
     assert (ended["status"], ended["error"]["reason"]) == ("failed", "EngineUnreachable")
     assert sum(key.startswith("pod:") for key in rig.engine.looked) == 2
+
+
+async def test_all_that_failed_is_told(api, rig):
+    """A tenant without a network and a pod that cannot start: both are told, and everybody else was looked at."""
+    await rig.pod(api, name="first")
+    second = (await rig.pod(api, name="second")).json()["id"]
+    other = (await rig.pod(api, tenant="beta")).json()
+    acme = (await rig.record(second)).tenant_id
+    rig.engine.troubles[f"tenant:{acme}"] = TemporaryError("EngineUnreachable", cause="no answer")
+    rig.engine.troubles[f"pod:{second}"] = TemporaryError("EngineRefused", problem="no space left")
+    ended = await looked(api)
+    assert (ended["status"], ended["error"]["reason"]) == ("failed", "PassesFailed")
+    assert [(one["subject"], one["reason"]) for one in ended["error"]["params"]["failures"]] == [
+        ("acme", "EngineUnreachable"),
+        ("acme/second", "EngineRefused"),
+    ]
+    assert "acme/second" in ended["error"]["message"]
+    assert f"pod:{other['id']}" in rig.engine.looked
+    assert len(rig.engine.looked) == 6
+
+
+async def test_a_pass_that_takes_long_holds_up_nobody(api, rig, monkeypatch):
+    """Passes are had beside one another, and one that does not end is left to the engine and named."""
+    monkeypatch.setattr(passes, "PATIENCE", 0.3)
+    slow = (await rig.pod(api, name="slow")).json()["id"]
+    await rig.pod(api, name="quick")
+    looked_at, look = rig.engine.looked, rig.engine.look
+
+    async def patient(key: str) -> None:
+        await look(key)
+        if key == f"pod:{slow}":
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(rig.engine, "look", patient)
+    ended = await looked(api, tenant="acme")
+    assert (ended["status"], ended["progress"]["line"]) == ("succeeded", "1/2, still at: acme/slow")
+    kept = await rig.services.operations.get(Scope(), ended["id"])
+    assert kept.result == {"passes": 2, "unfinished": ["acme/slow"]}
+    assert looked_at[-1] == "routes"
+
+
+async def test_what_is_kept_of_a_look_does_not_grow_with_the_platform(api, rig):
+    """The operation names what was asked for, not every pod that is there."""
+    for name in ("one", "two", "three"):
+        await rig.pod(api, name=name)
+    ended = await looked(api)
+    kept = await rig.services.operations.get(Scope(), ended["id"])
+    assert kept.params == {"tenant_id": None, "tenant": None, "pod": None}
+
+
+async def test_a_tenants_token_looks_at_its_own(api, rig):
+    """Everything, to who sees one tenant, is that tenant."""
+    mine = (await rig.pod(api)).json()["id"]
+    await rig.pod(api, tenant="beta")
+    scope = Scope(tenant_id=(await rig.record(mine)).tenant_id, actor="test")
+    await rig.services.passes.ask(scope, tenant=None, pod=None)
+    rig.services.runner.wake()
+    await eventually(lambda: "routes" in rig.engine.looked)
+    assert [key for key in rig.engine.looked if key.startswith("pod:")] == [f"pod:{mine}"]
 
 
 async def test_a_look_waits_for_nobodys_image(api, rig, monkeypatch):

@@ -9,7 +9,8 @@ from agentpod_core import TemporaryError
 from agentpod_core.values.alerts import Clear, Raise
 from agentpod_core.values.status import Severity
 from agentpod_server.records import Role, Scope
-from agentpod_server.store import alerts, pods
+from agentpod_server.services import config
+from agentpod_server.store import alerts, leadership, pods, targets
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -48,6 +49,7 @@ async def stage(rig, api):
     for tenant in ("acme", "globex"):
         assert (await api.post("/api/v1/tenants", json={"slug": tenant})).status_code == 201
         assert (await rig.pod(api, tenant=tenant)).status_code == 201
+    rig.notifier.sent.clear()
     made = Stage(rig, api)
     await made.change(DOWN)
     return made
@@ -143,6 +145,14 @@ async def test_a_tenant_silences_itself_only(stage, api):
     assert (answer.status_code, answer.json()["reason"]) == (404, "TenantNotFound")
 
 
+async def test_it_shows_whose_silence_it_is(stage, api):
+    """A tenant's keeps that tenant's notifiers quiet alone, the platform's all; the listing tells them apart."""
+    await api.post("/api/v1/alerts/silences", json={"ends_at": stage.until(hours=2)}, headers=await stage.of("globex"))
+    await api.post("/api/v1/alerts/silences", json={"ends_at": stage.until(hours=2), "tenant": "globex"})
+    found = (await api.get("/api/v1/alerts/silences")).json()["items"]
+    assert [(one["owner"], one["tenant"]) for one in found] == [(None, "globex"), ("globex", "globex")]
+
+
 async def test_a_notifier_is_added_once(stage, api):
     """It is made, shown without its secret, made again as the same, and refused with other content."""
     made = await api.post("/api/v1/notifiers", json=OPS)
@@ -150,7 +160,7 @@ async def test_a_notifier_is_added_once(stage, api):
     other = await api.post("/api/v1/notifiers", json=OPS | {"secrets": {"password": "other"}})
 
     assert (made.status_code, again.status_code) == (201, 200)
-    assert made.headers["location"] == "/api/v1/notifiers/ops"
+    assert (made.headers["location"], made.headers["etag"]) == ("/api/v1/notifiers/ops", '"1"')
     assert made.json()["config"] == {"password": {"$secret": True}}
     assert made.json() == again.json() == (await api.get("/api/v1/notifiers/ops")).json()
     assert (await api.get("/api/v1/notifiers")).json()["items"] == [made.json()]
@@ -205,6 +215,9 @@ async def test_tenants_have_notifiers_of_their_own(stage, api):
     made = await api.post("/api/v1/notifiers", json=OPS, headers=theirs)
 
     assert (made.status_code, made.json()["tenant"]) == (201, "globex")
+    # Whoever follows it, the platform's administrator too, finds this one and not the platform's of that name.
+    assert made.headers["location"] == "/api/v1/notifiers/ops?tenant=globex"
+    assert (await api.get(made.headers["location"])).json() == made.json()
     assert [one["tenant"] for one in (await api.get("/api/v1/notifiers", headers=theirs)).json()["items"]] == ["globex"]
     assert [one["tenant"] for one in (await api.get("/api/v1/notifiers")).json()["items"]] == [None, "globex"]
     assert (await api.get("/api/v1/notifiers/ops?tenant=globex")).json()["tenant"] == "globex"
@@ -221,3 +234,129 @@ async def test_who_may_only_look_adds_nothing(stage, api):
     assert (await api.post("/api/v1/alerts/silences", json=body, headers=viewer)).status_code == 403
     assert (await api.post("/api/v1/alerts/silences", json=body, headers=operator)).status_code == 201
     assert (await api.post("/api/v1/notifiers", json=OPS, headers=operator)).status_code == 403
+
+
+def merge(generation):
+    """Give the headers of a change."""
+    return {"content-type": "application/merge-patch+json", "if-match": f'"{generation}"'}
+
+
+async def test_a_notifier_is_changed(stage, api):
+    """What is named changes, a secret among it; what is not stays; nothing new makes no new generation."""
+    await api.post("/api/v1/notifiers", json=OPS)
+    change = {"set": {"fails": "hangs"}, "secrets": {"password": "new"}, "min_severity": "error", "reasons": ["Hung"]}
+    changed = await api.patch("/api/v1/notifiers/ops", json=change, headers=merge(1))
+    assert changed.status_code == 200, changed.text
+    assert changed.headers["etag"] == '"2"'
+    assert changed.json()["config"] == {"fails": "hangs", "password": {"$secret": True}}
+    assert (changed.json()["min_severity"], changed.json()["reasons"]) == ("error", ["Hung"])
+    assert await secret_of(stage) == "new"
+
+    again = await api.patch("/api/v1/notifiers/ops", json=change, headers=merge(2))
+    assert again.json() == changed.json()
+    change = {"config": {"fails": None}, "reasons": None, "min_severity": None}
+    back = (await api.patch("/api/v1/notifiers/ops", json=change, headers=merge(2))).json()
+    assert (back["config"], back["min_severity"], back["reasons"]) == ({"password": {"$secret": True}}, "warning", [])
+    assert await secret_of(stage) == "new"
+    told = (await api.get("/api/v1/events")).json()["items"]
+    assert [one["reason"] for one in told if one["kind"] == "alert"] == [
+        "TargetCreated",
+        "TargetChanged",
+        "TargetChanged",
+    ]
+
+
+async def secret_of(stage):
+    """Give the password that a message to the notifier would be sent with."""
+    async with stage.rig.database.transaction(Scope()):
+        target = await targets.get("ops")
+    (ref,) = config.references(target.settings)
+    return await stage.rig.vault.get("", ref)
+
+
+async def deliver(stage):
+    """Send all that is due, as the server does that leads."""
+    async with stage.rig.database.transaction(Scope()):
+        stage.rig.engine.leads = await leadership.take("test", 60)
+    await stage.rig.services.delivery.drain()
+
+
+async def test_a_secret_is_cleared(stage, api):
+    """What has no secret any more keeps none behind."""
+    await api.post("/api/v1/notifiers", json=OPS)
+    cleared = await api.patch("/api/v1/notifiers/ops", json={"config": {"password": None}}, headers=merge(1))
+    assert cleared.json()["config"] == {}
+    assert await stage.rig.vault.list("") == []
+
+
+async def test_nobody_changes_what_somebody_else_changed(stage, api):
+    """A change names the generation that it is made for."""
+    await api.post("/api/v1/notifiers", json=OPS)
+    assert (await api.patch("/api/v1/notifiers/ops", json={"paused": True}, headers=merge(1))).status_code == 200
+    late = await api.patch("/api/v1/notifiers/ops", json={"paused": False}, headers=merge(1))
+    assert (late.status_code, late.json()["reason"]) == (412, "GenerationMismatch")
+    blind = await api.patch(
+        "/api/v1/notifiers/ops", json={"paused": False}, headers={"content-type": "application/merge-patch+json"}
+    )
+    assert (blind.status_code, blind.json()["reason"]) == (428, "PreconditionRequired")
+
+
+async def test_all_that_is_wrong_with_a_change_is_told(stage, api):
+    """Every mistake comes with its place, the notifier's own too, and nothing is changed."""
+    await api.post("/api/v1/notifiers", json=OPS)
+    change = {"set": {"odd": "1"}, "reasons": ["Nonsense"]}
+    answer = await api.patch("/api/v1/notifiers/ops", json=change, headers=merge(1))
+    assert {one["path"] for one in answer.json()["problems"]} == {"$.config.odd", "$.reasons"}
+    answer = await api.patch("/api/v1/notifiers/ops", json={"secrets": {"password": "a b"}}, headers=merge(1))
+    assert [one["path"] for one in answer.json()["problems"]] == ["$.config.password"]
+    assert (await api.get("/api/v1/notifiers/ops")).json()["generation"] == 1
+
+
+async def test_only_administrators_change_notifiers(stage, api):
+    """And a tenant's only its own."""
+    await api.post("/api/v1/notifiers", json=OPS)
+    operator, admin = await stage.of("acme", Role.OPERATOR), await stage.of("acme", Role.ADMIN)
+    answers = [
+        await api.patch("/api/v1/notifiers/ops", json={"paused": True}, headers=merge(1) | who)
+        for who in (operator, admin)
+    ]
+    assert [one.status_code for one in answers] == [403, 404]
+
+
+async def test_what_a_paused_notifier_is_to_be_told_waits(stage, api):
+    """Nothing is lost by a change: it was told once, and hears of the rest when it goes on."""
+    await api.post("/api/v1/notifiers", json={"name": "ops", "kind": "fake"})
+    await deliver(stage)
+    await api.patch("/api/v1/notifiers/ops", json={"paused": True}, headers=merge(1))
+    await stage.change(Raise(reason="MemoryGrowing", severity=Severity.WARNING), tenant="globex")
+    await deliver(stage)
+    assert [one.reason for one in stage.rig.notifier.sent] == ["CrashLoop"]
+    waiting, arrived = (await api.get("/api/v1/notifiers/ops/deliveries")).json()["items"]
+    assert (waiting["reason"], waiting["state"], waiting["tenant"]) == ("MemoryGrowing", "pending", "globex")
+    assert (arrived["reason"], arrived["state"], arrived["attempts"]) == ("CrashLoop", "delivered", 1)
+
+    await api.patch("/api/v1/notifiers/ops", json={"paused": False}, headers=merge(2))
+    await deliver(stage)
+    assert [one.reason for one in stage.rig.notifier.sent] == ["CrashLoop", "MemoryGrowing"]
+
+
+async def test_what_failed_is_tried_at_once_after_a_change(stage, api):
+    """Whoever corrected an address does not wait for the next try."""
+    await api.post("/api/v1/notifiers", json={"name": "ops", "kind": "fake", "set": {"fails": "unreachable"}})
+    await deliver(stage)
+    assert (await api.get("/api/v1/notifiers/ops")).json()["trouble"] is not None
+    changed = await api.patch("/api/v1/notifiers/ops", json={"config": {"fails": None}}, headers=merge(1))
+    assert changed.json()["trouble"] is None
+    await deliver(stage)
+    assert [one.reason for one in stage.rig.notifier.sent] == ["CrashLoop"]
+
+
+async def test_a_tenant_sees_what_its_own_notifiers_were_told(stage, api):
+    """Of those of others it sees nothing."""
+    await api.post("/api/v1/notifiers", json={"name": "ops", "kind": "fake"})
+    await api.post("/api/v1/notifiers", json={"name": "mine", "kind": "fake", "tenant": "acme"})
+    await deliver(stage)
+    theirs = await stage.of("acme", Role.VIEWER)
+    (found,) = (await api.get("/api/v1/notifiers/mine/deliveries", headers=theirs)).json()["items"]
+    assert (found["pod"], found["title"]) == ("main", "Crash loop")
+    assert (await api.get("/api/v1/notifiers/ops/deliveries", headers=theirs)).status_code == 404

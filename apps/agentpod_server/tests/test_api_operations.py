@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 
-from agentpod_core import PermanentError
+from agentpod_core import ConflictError, PermanentError
 from agentpod_server.records import OperationStatus, Scope
 from agentpod_server.services import OperationRunner
-from agentpod_server.store import operations
+from agentpod_server.store import operations, tenants
 from agentpod_server.testing import IMAGE, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -165,6 +166,122 @@ async def test_a_leader_that_lost_the_lead_leaves_its_work_to_the_next(rig):
     await asyncio.wait_for(cancelled.wait(), 10)
     running.cancel()
     assert (await rig.services.operations.get(Scope(), made.id)).status is OperationStatus.RUNNING
+
+
+class Leader:
+    """An engine that leads, in that epoch."""
+
+    epoch = 5
+
+
+@asynccontextmanager
+async def doing(rig, database=None, **executors):
+    """Do operations by these executors while the block runs."""
+    rig.engine.leads = None
+    running = asyncio.create_task(OperationRunner(database or rig.database, Leader(), executors).run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+
+
+async def asked(rig, kind: str, target: str = "x", **what) -> str:
+    """Ask for an operation; gives its id."""
+    async with rig.database.transaction(Scope(actor="test")):
+        return (await operations.create(kind, target, **what)).id
+
+
+async def test_an_operation_that_goes_with_its_tenant_ends_nobodys_work(rig):
+    """A tenant that is deleted while something is done for it takes the operation with it; the next one is done."""
+    async with rig.database.transaction(Scope(actor="test")):
+        tenant = await tenants.create(slug="acme", address_range="10.214.0.0/16")
+    gone = await asked(rig, "say", "acme", tenant_id=tenant.id, tenant="acme")
+
+    async def say(operation, report):
+        if operation.id == gone:
+            async with rig.database.transaction(Scope(actor="test")) as transaction:
+                await transaction.execute("delete from tenants where id = $1", tenant.id)
+        return {}
+
+    async with doing(rig, say=say):
+        await reaches(rig, await asked(rig, "say"), OperationStatus.SUCCEEDED)
+
+
+async def test_work_whose_operation_is_gone_is_broken_off(rig):
+    """As soon as its progress has no place to be written, nobody is there for whom it would be done."""
+    made = await asked(rig, "say")
+    cancelled = asyncio.Event()
+
+    async def say(operation, report):
+        async with rig.database.transaction(Scope(actor="test")) as transaction:
+            await transaction.execute("delete from operations where id = $1", made)
+        report("saying it")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    async with doing(rig, say=say):
+        await asyncio.wait_for(cancelled.wait(), 10)
+
+
+class Moody:
+    """A database that refuses to begin the transactions with those numbers."""
+
+    def __init__(self, database, *refused: int) -> None:
+        self._database = database
+        self._refused = refused
+        self.asked = 0
+
+    @asynccontextmanager
+    async def transaction(self, scope):
+        self.asked += 1
+        if self.asked in self._refused:
+            raise PermanentError("DatabaseRefused", where="db", problem="no")
+        async with self._database.transaction(scope) as transaction:
+            yield transaction
+
+
+@pytest.mark.parametrize("refused", [(1, 2), (3, 4)], ids=["before it begins", "as it ends"])
+async def test_a_database_that_refuses_for_a_moment_ends_nobodys_work(rig, refused):
+    """Each operation is done and ends, whatever the database said in between."""
+    made = await asked(rig, "say")
+
+    async def say(operation, report):
+        return {}
+
+    async with doing(rig, Moody(rig.database, *refused), say=say):
+        await reaches(rig, made, OperationStatus.SUCCEEDED)
+
+
+async def test_work_that_was_cut_off_is_done_again_by_the_same_leader(rig):
+    """A leader that believed for a moment that it was none takes up what it dropped."""
+    made = await asked(rig, "say")
+    tries: list[str] = []
+
+    async def say(operation, report):
+        tries.append(operation.id)
+        if len(tries) == 1:
+            raise ConflictError("NotLeader")
+        return {}
+
+    async with doing(rig, say=say):
+        await reaches(rig, made, OperationStatus.SUCCEEDED)
+    assert tries == [made, made]
+
+
+async def test_an_outcome_that_cannot_be_stored_ends_as_broken(rig):
+    """A result with a NUL in it is no result; the operation ends, and the next one is done."""
+    made = await asked(rig, "say")
+
+    async def say(operation, report):
+        return {"said": "\x00"} if operation.id == made else {}
+
+    async with doing(rig, say=say):
+        await reaches(rig, made, OperationStatus.FAILED)
+        await reaches(rig, await asked(rig, "say"), OperationStatus.SUCCEEDED)
+    assert (await rig.services.operations.get(Scope(), made)).error.reason == "OperationBroke"
 
 
 async def test_operations_are_listed_newest_first_and_by_kind(api, rig):

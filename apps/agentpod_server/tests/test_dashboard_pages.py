@@ -8,6 +8,7 @@ from agentpod_core import ProbeResult, TemporaryError
 from agentpod_core.observed import Probed
 from agentpod_core.values.alerts import Raise
 from agentpod_core.values.status import Condition, ConditionType, Happening, Phase, PodStatus, Record, Severity
+from agentpod_server.dashboard.shown import shown_pod
 from agentpod_server.dashboard.testing import Browser, read
 from agentpod_server.records import Scope
 from agentpod_server.store import alerts, pods
@@ -300,6 +301,18 @@ async def test_a_pods_health_is_told(browser, rig, api):
     )
     for path in ("/dashboard/pods", f"/dashboard/pods/{made['id']}"):
         assert "not ready (status 503)" in (await browser.page(path)).text
+
+
+async def test_the_health_of_what_nobody_wants_is_no_warning(browser, rig, api):
+    """A pod whose tenant was stopped is not well, and nothing is wrong with that."""
+    made = (await rig.pod(api)).json()
+    result = ProbeResult(alive=False, ready=False, reason="Refused")
+    rig.engine.answers[made["id"]] = Probed(
+        result=result, at=datetime.now(UTC), failures=1, started_at=datetime.now(UTC)
+    )
+    assert shown_pod(rig.services, await rig.record(made["id"]), "en").health.tone == "warn"
+    await api.post("/api/v1/tenants/acme/stop")
+    assert shown_pod(rig.services, await rig.record(made["id"]), "en").health.tone == "idle"
 
 
 async def test_a_row_and_the_live_part_come_alone(browser, rig, api):

@@ -8,12 +8,15 @@ import pytest
 import uvloop
 from websockets.asyncio.server import serve
 
+from agentpod_core.controller.probing import OUR_OWN
 from agentpod_core.errors import NotFoundError, PermanentError, TemporaryError
 from agentpod_core.plugpoints.link import ExecResult
 from agentpod_core.ports import PodInput
 from agentpod_core.values.pods import Lease, PodSpec
 from agentpod_core.values.workload import Port, SecretRef, Workload
 from agentpod_core.values.world import Endpoint
+from agentpod_http_probe import HttpProbe
+from agentpod_openclaw import OpenClawProbe
 from agentpod_server.links import FORWARDED_FOR, AgentLinks
 
 TOKEN = "hunter2-token"
@@ -56,11 +59,14 @@ class _Secrets:
     def __init__(self, value=TOKEN):
         self.value = value
         self.asked = []
+        self.trouble = None
+        self.takes = 0.0
 
     async def __call__(self, tenant, ref):
         self.asked.append((tenant, ref))
-        if self.value is None:
-            raise NotFoundError("SecretNotFound", key=ref.key)
+        await asyncio.sleep(self.takes)
+        if self.trouble is not None:
+            raise self.trouble
         return self.value
 
 
@@ -153,12 +159,13 @@ async def test_no_credential_where_none_is_wanted(links, secrets):
 
 
 async def test_secret_is_read_once(links, secrets):
-    """The store is asked once for a reference, however many links and calls need it."""
-    async with _agent(OK) as endpoint:
-        for _ in range(3):
-            await links.link(_pod(), endpoint, "c").http("GET", "/")
-        await links.link(_pod(secrets={"token": SecretRef(key=REF.key, version=2)}), endpoint, "c").http("GET", "/")
-    assert secrets.asked == [("t1", REF), ("t1", SecretRef(key=REF.key, version=2))]
+    """The store is asked once for each secret of a pod, however many calls there are, and however many pods."""
+    refs = {name: SecretRef(key=name) for name in ("token", "other")}
+    many = [links.link(_pod(secrets=refs), Endpoint(host="127.0.0.1", port=1), "c") for _ in range(2000)]
+    for _ in range(2):
+        for link in many:
+            await link._headers({}, 5.0, credentials=True)
+    assert secrets.asked == [("t1", refs["token"]), ("t1", refs["other"])] * 2000
 
 
 async def test_credential_for_handshakes(links):
@@ -173,14 +180,60 @@ async def test_credential_for_handshakes(links):
         link.credential("other")
 
 
-async def test_failing_store_is_the_callers_error(links, secrets):
-    """When the secret cannot be read, nothing is sent."""
-    secrets.value = None
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        NotFoundError("SecretNotFound", key="a"),
+        TemporaryError("VaultSealed", retry_after=5, hint="seal"),
+        PermanentError("X"),
+    ],
+)
+async def test_a_store_that_fails_is_no_word_of_the_agents(links, secrets, trouble):
+    """When a secret cannot be read, nothing is sent, and the reason is one of its own that names the cause."""
+    secrets.trouble = trouble
     seen = []
     async with _agent(OK, seen=seen) as endpoint:
-        with pytest.raises(NotFoundError):
-            await links.link(_pod(), endpoint, "c").http("GET", "/")
-    assert seen == []
+        link = links.link(_pod(), endpoint, "c")
+        with pytest.raises(TemporaryError) as caught:
+            await link.http("GET", "/")
+        with pytest.raises(TemporaryError, match="SecretNotRead"):
+            async with link.websocket("/"):
+                pass
+    facts = {**trouble.params, "secret": "token", "cause": trouble.reason}
+    assert (caught.value.reason, caught.value.params, seen) == ("SecretNotRead", facts, [])
+
+
+async def test_a_store_that_hangs_is_told_before_the_time_is_over(links, secrets):
+    """Whoever waits as long as the call may take hears of the store, and not of an agent that is silent."""
+    secrets.takes = 60.0
+    link = links.link(_pod(), Endpoint(host="127.0.0.1", port=1), "c")
+    with pytest.raises(TemporaryError) as caught:
+        async with asyncio.timeout(0.4):
+            await link.http("GET", "/", timeout=0.4)
+    assert (caught.value.reason, caught.value.params) == ("SecretNotRead", {"secret": "token", "cause": "Timeout"})
+
+
+@pytest.mark.parametrize("probe", [HttpProbe, OpenClawProbe])
+@pytest.mark.parametrize("fault", ["sealed", "hanging"])
+async def test_no_agent_is_found_dead_for_a_secret(links, secrets, probe, fault):
+    """A vault that is sealed or hangs leads to a reason that the controller knows for no answer."""
+    secrets.takes, secrets.trouble = (60.0, None) if fault == "hanging" else (0.0, TemporaryError("VaultSealed"))
+    settings = {"path": "/"} if probe is HttpProbe else {}
+    async with _agent(OK) as endpoint:
+        result = await probe().check(links.link(_pod(), endpoint, "c"), settings, timeout=0.4)
+    assert (result.reason, result.reason in OUR_OWN) == ("SecretNotRead", True)
+
+
+async def test_a_slow_store_is_read_bit_by_bit(links, secrets):
+    """What was read before the time was over needs not be read again."""
+    secrets.takes = 0.15
+    refs = {name: SecretRef(key=name) for name in ("token", "second", "third")}
+    async with _agent(OK) as endpoint:
+        link = links.link(_pod(secrets=refs), endpoint, "c")
+        with pytest.raises(TemporaryError, match="SecretNotRead"):
+            await link.http("GET", "/", timeout=0.5)
+        assert (await link.http("GET", "/", timeout=0.8)).status == 200
+    assert [ref.key for _, ref in secrets.asked] == ["token", "second", "second", "third"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import gzip
 import itertools
 import socket
 import threading
+import time
 import tracemalloc
 from contextlib import contextmanager, suppress
 
@@ -17,6 +18,7 @@ from agentpod_core.ports import PodInput
 from agentpod_core.values.pods import Lease, PodSpec
 from agentpod_core.values.workload import Port, Workload
 from agentpod_core.values.world import Endpoint
+from agentpod_server import agent_http
 from agentpod_server.links import LIMIT, AgentLinks
 
 MIB = 1024 * 1024
@@ -196,3 +198,37 @@ async def test_asking_hostile_agents_again_and_again_keeps_nothing(links):
         finally:
             tracemalloc.stop()
     assert kept < 4 * MIB
+
+
+@pytest.mark.parametrize("header", [b"a:\r\n", b"set-cookie: x\r\n"])
+@pytest.mark.parametrize("size", [65_536, 262_144])
+async def test_headers_hold_nobody_up(header, size):
+    """However many there are at once, and however equal they are, reading them takes next to no time."""
+    sent = HEAD + header * (size // len(header) + 1)
+    took = []
+    for _ in range(3):
+        exchange = agent_http._Exchange(
+            asyncio.get_running_loop().create_future(), b"", without_body=False, limit=LIMIT
+        )
+        began = time.process_time()
+        exchange.data_received(sent[:size])
+        exchange.data_received(sent[size:] or header)
+        took.append(time.process_time() - began)
+        with pytest.raises(TemporaryError):
+            await exchange.reply
+    assert min(took) < 0.02
+
+
+async def test_a_body_behind_headers_in_one_piece_is_whole(links):
+    """The bound is that of the headers, and what comes behind them in the same breath is read."""
+    head = HEAD + b"x: " + b"y" * 60_000 + b"\r\ncontent-length: 100000\r\n\r\n"
+    with hostile(head + b"b" * 100_000, ()) as endpoint:
+        reply = await links.link(POD, endpoint, "c1").http("GET", "/", timeout=TIMEOUT)
+    assert (reply.status, len(reply.body), reply.cut, len(reply.headers["x"])) == (200, 100_000, False, 60_000)
+
+
+async def test_equal_headers_are_one(links):
+    """Their values are joined in the order in which they came."""
+    with hostile(HEAD + b"A: 1\r\nb: x\r\na: 2\r\nA: 3\r\ncontent-length: 0\r\n\r\n", ()) as endpoint:
+        reply = await links.link(POD, endpoint, "c1").http("GET", "/", timeout=TIMEOUT)
+    assert reply.headers == {"a": "1, 2, 3", "b": "x", "content-length": "0"}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import asyncpg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from agentpod_core import TemporaryError
+from agentpod_core import PermanentError, TemporaryError
 from agentpod_core.embedding import Phase
+from agentpod_core.values.status import Happening
 from agentpod_server import census
 from agentpod_server.records import Scope
 from agentpod_server.store import counting
@@ -148,23 +151,80 @@ async def test_a_census_asks_the_database_now_and_then(rig, api) -> None:
     assert telemetry.registry.get_sample_value("agentpod_database_up") == 1.0
 
 
-async def test_a_database_that_is_away_is_said() -> None:
-    """Nobody waits for it, and its numbers are left out."""
+@pytest.mark.parametrize(
+    "error",
+    [
+        TemporaryError("StoreUnreachable"),
+        PermanentError("DatabaseRefused", where="?", problem="?"),
+        asyncpg.UndefinedTableError("no such table"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_database_that_is_away_is_said(error) -> None:
+    """Whatever it says, its numbers are left out, and the server's own are there."""
     telemetry = ServerTelemetry()
-    database = Database("postgresql://nobody@127.0.0.1:1/x")
-    taken = census.Census(Gone(database), Idle(), Idle(), telemetry.registry)
+    taken = census.Census(Gone(error), Idle(), Idle(), telemetry.registry)
     await taken.refresh()
     assert telemetry.registry.get_sample_value("agentpod_database_up") == 0.0
     assert telemetry.registry.get_sample_value("agentpod_tenants") is None
+    assert telemetry.registry.get_sample_value("agentpod_leader") == 0.0
 
 
 class Gone:
     """A database that was there once."""
 
-    def __init__(self, database: Database) -> None:
-        self.connections = database.connections
+    def __init__(self, error: Exception) -> None:
+        self.connections = Database("postgresql://nobody@127.0.0.1:1/x").connections
+        self._error = error
 
     @asynccontextmanager
-    async def transaction(self, scope: Scope) -> AsyncIterator[None]:
-        raise TemporaryError("StoreUnreachable")
+    async def transaction(self, _scope: Scope) -> AsyncIterator[None]:
+        raise self._error
         yield
+
+
+async def test_two_scrapers_at_once_see_the_same(monkeypatch) -> None:
+    """Who asks while it is being counted waits for that count."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def count() -> counting.Counted:
+        begun.set()
+        await go_on.wait()
+        return FULL
+
+    class There(Gone):
+        @asynccontextmanager
+        async def transaction(self, _scope: Scope) -> AsyncIterator[None]:
+            yield
+
+    monkeypatch.setattr(counting, "count", count)
+    telemetry = ServerTelemetry()
+    taken = census.Census(There(OSError()), Idle(), Idle(), telemetry.registry)
+
+    async def scrape() -> float | None:
+        await taken.refresh()
+        return telemetry.registry.get_sample_value("agentpod_tenants")
+
+    first = asyncio.create_task(scrape())
+    await begun.wait()
+    second = asyncio.create_task(scrape())
+    await asyncio.sleep(0)
+    go_on.set()
+    assert await asyncio.gather(first, second) == [1.0, 1.0]
+
+
+def test_what_the_engine_restarts_by_itself_is_counted() -> None:
+    """An agent that ends, and that its container engine starts again before anybody looks, was started so often."""
+    telemetry = ServerTelemetry()
+    telemetry.happened(
+        [
+            Happening(kind="container", reason="RestartedByEngine", params={"times": 3}),
+            Happening(kind="container", reason="OutOfMemory", params={"times": 2}),
+            Happening(kind="container", reason="OutOfMemory", params={"exit_code": 137}),
+            Happening(kind="container", reason="ContainerExited", params={"exit_code": 1}),
+        ]
+    )
+    value = telemetry.registry.get_sample_value
+    assert value("agentpod_container_starts_total", {"why": "RestartedByEngine"}) == 3.0
+    assert value("agentpod_container_starts_total", {"why": "OutOfMemory"}) == 2.0
+    assert value("agentpod_container_starts_total", {"why": "ContainerExited"}) is None

@@ -9,7 +9,7 @@ import pytest
 from agentpod_core.testing.store_stage import WORKLOAD
 from agentpod_core.values.pods import PodSpec, Wanted
 from agentpod_core.values.status import Condition, ConditionType, Phase, PodStatus, Record
-from agentpod_server.availability import State
+from agentpod_server.availability import State, Transition
 from agentpod_server.records import Scope
 from agentpod_server.store import availability, pods, tenants
 from agentpod_server.store.engine import PostgresStore
@@ -204,6 +204,22 @@ async def test_what_is_old_goes_but_for_what_it_still_says(store, database, pod)
 
     assert numbers == [2, 1, 0]
     assert await _states(database, pod) == [State.NOT_READY, State.READY]
+
+
+async def test_a_flapping_pods_oldest_time_becomes_unknown(store, database, pod):
+    """Over so many changes of one pod the oldest go, in batches: its time began when it did, and is unknown since."""
+    await _save(store, pod, *[(one % 2 == 0, "Answering") for one in range(9)])
+    async with database.transaction(ALL):
+        before = await availability.of_pod(pod.id, PAST, FUTURE)
+    gone = []
+    while not gone or gone[-1]:
+        async with database.transaction(ALL):
+            gone.append(await availability.prune_crowded(3, 4))
+
+    assert gone == [4, 3, 0]
+    async with database.transaction(ALL):
+        left = await availability.of_pod(pod.id, PAST, FUTURE)
+    assert left == [Transition(before[0].at, State.UNKNOWN), *before[-3:]]
 
 
 @pytest.mark.parametrize(

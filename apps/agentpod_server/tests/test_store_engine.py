@@ -158,6 +158,7 @@ class PostgresStage:
                 tenant=one.tenant,
                 pod=one.pod,
                 reason=one.reason,
+                subject=one.subject,
                 severity=one.severity,
                 params=one.params,
                 is_open=one.cleared_at is None,

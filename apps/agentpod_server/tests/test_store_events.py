@@ -164,7 +164,7 @@ async def test_an_operation_lives_from_asked_to_done(database):
     async with database.transaction(ALL):
         asked = await operations.create("image", "echo", params={"a": 1})
         claimed = await operations.claim(1)
-        assert await operations.claim(1) is None
+        assert await operations.claim(0) is None
         await operations.progress(asked.id, Progress(percent=50.0, line="half"), epoch=1)
         half = await operations.get(asked.id)
         done = await operations.finish(asked.id, result={"image": "x"}, epoch=1)
@@ -204,17 +204,40 @@ async def test_the_next_leader_resumes_what_the_last_one_left(database):
             assert raised.value.reason == "NotLeader"
 
 
-async def test_every_operation_is_claimed_once(database):
-    """Many workers at once share the operations without doing one twice, oldest first."""
+async def test_what_a_leader_lost_sight_of_it_claims_again(database):
+    """A claim whose answer was lost is no claim: the same leader is given the operation once more."""
+    async with database.transaction(ALL):
+        asked = await operations.create("image", "echo")
+        await operations.claim(1)
+    async with database.transaction(ALL):
+        assert (await operations.claim(1)).id == asked.id
+
+
+async def test_workers_get_in_nobodys_way(database):
+    """Many at once, each with a kind of its own, all claim an operation: none waits, and none is claimed twice."""
     async with database.transaction(ALL):
         for number in range(12):
-            await operations.create("image", str(number))
+            await operations.create(f"kind-{number}", str(number))
 
-    async def work():
+    async def work(kind: str) -> str:
         async with database.transaction(ALL):
-            return (await operations.claim(1)).target
+            return (await operations.claim(1, kind, is_other=False)).target
 
-    assert sorted(await asyncio.gather(*(work() for _ in range(12))), key=int) == [str(n) for n in range(12)]
+    assert await asyncio.gather(*(work(f"kind-{n}") for n in range(12))) == [str(n) for n in range(12)]
+
+
+async def test_what_ended_long_ago_goes(database):
+    """Of the operations that ended the old ones are taken away, so many at once; what goes on stays however old."""
+    async with database.transaction(ALL) as transaction:
+        made = [(await operations.create("image", str(number))).id for number in range(5)]
+        for ended in made[:4]:
+            await operations.finish(ended)
+        await transaction.execute(
+            "update operations set updated_at = now() - interval '31 days' where id = any($1)", [*made[:3], made[4]]
+        )
+        gone = [await operations.prune(timedelta(days=30), 2) for _ in range(3)]
+        assert gone == [2, 1, 0]
+        assert [one.id for one in (await operations.listing()).items] == [made[4], made[3]]
 
 
 async def test_operations_are_listed_newest_first(database):

@@ -155,3 +155,13 @@ async def test_a_tenant_sees_its_own(database, pod_id):
     await keep(database, pod_id, (timedelta(), {}))
     async with database.transaction(Scope(tenant_id=other)):
         assert await history.points(pod_id, HOUR, 60) == []
+
+
+@pytest.mark.parametrize("age", [timedelta(minutes=5), 30 * HOUR, 20 * 24 * HOUR])
+async def test_what_volumes_held_is_known_for_as_long_as_any_point_is(database, pod_id, age):
+    """Also of a pod that has been stopped for longer than its minutes are kept."""
+    await keep(database, pod_id, (age, {"storage": 7}), (age - timedelta(minutes=1), {}))
+    await tidy(database)
+    async with database.transaction(ALL):
+        known = await history.storage(pod_id)
+    assert known == 7

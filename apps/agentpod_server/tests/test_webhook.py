@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from agentpod_core import schema
 from agentpod_core.errors import ConfigError, PermanentError, TemporaryError
 from agentpod_core.host import Host
 from agentpod_core.plugpoints.context import HostContext, NoSettings
@@ -26,7 +27,7 @@ from agentpod_core.testing import FakeClock, NotifierContract
 from agentpod_core.testing.notifiers import alert, deliver, refusal, taken
 from agentpod_core.values.addresses import AllowedAddresses
 from agentpod_server.notifiers import WebhookNotifier
-from agentpod_server.notifiers.outward import Outward, resolve
+from agentpod_server.notifiers.outward import Outward, is_own, resolve
 from agentpod_server.notifiers.testing import receiving
 
 SECRET = b"hunter2-hunter2-hunter2-hunter2"
@@ -162,6 +163,30 @@ async def test_another_try_is_the_same_message(receiver):
     assert len({json.loads(one.body)["data"]["alert_id"] for one in (first, over)}) == 1
 
 
+async def test_keys_change_without_a_gap(receiver):
+    """While two keys hold, a message is signed with both: a receiver that knows either finds it genuine."""
+    other = b"another-another-another-another"
+    target = {"url": receiver.url(), "key": KEY, "next_key": "whsec_" + base64.b64encode(other).decode()}
+    await deliver(notifier_of(), 1, target)
+    (got,) = receiver.received
+    signed = b".".join((b"message-1", got.headers["webhook-timestamp"].encode(), got.body))
+    expected = [base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode() for key in (SECRET, other)]
+    assert got.headers["webhook-signature"] == " ".join(f"v1,{one}" for one in expected)
+
+
+async def test_what_is_wrong_with_the_next_key_is_told():
+    """It is looked at like the first one."""
+    error = await refusal(notifier_of(), {"url": "https://ops.example.com/", "key": KEY, "next_key": "short"})
+    assert [problem.path for problem in error.problems] == ["$.next_key"]
+
+
+def test_the_url_is_a_secret():
+    """Whoever knows the path may post at many services: what is stored and shown holds none of it."""
+    url = "https://hooks.example.com/services/T0/B0/hunter2?token=hunter2"
+    accepted = schema.accept(schema.json_schema(WebhookNotifier.target_type), {"url": url, "key": KEY})
+    assert (accepted.problems, accepted.value, accepted.secrets) == ([], {}, {"url": url, "key": KEY})
+
+
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 async def test_yes_is_yes(receiver, status):
     """Any answer of the 200s is a delivery."""
@@ -180,20 +205,26 @@ async def test_trouble_of_the_receiver_is_temporary(receiver, status):
     )
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 413, 422, 451])
-async def test_no_is_permanent(receiver, status):
-    """What the receiver does not want is not sent again."""
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 413, 422, 451])
+async def test_no_may_be_a_slip(receiver, status):
+    """A receiver that is deployed, or changes its keys, says no for a while: it is told so, and tried again."""
     error = await failure(receiver, f"/{status}")
-    assert (type(error), error.reason, error.params["answer"]) == (PermanentError, "TargetRefused", str(status))
+    assert (type(error), error.reason, error.params["answer"]) == (TemporaryError, "TargetRefused", str(status))
+
+
+async def test_gone_is_gone(receiver):
+    """The one answer that says for good that nobody is there ends it."""
+    error = await failure(receiver, "/410")
+    assert (type(error), error.reason, error.params["answer"]) == (PermanentError, "TargetRefused", "410")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirect_is_not_followed(receiver, status):
     """Where an answer leads is told, without what may be secret, and nobody goes there."""
-    receiver.answer_headers["location"] = f"http://me:hunter2@127.0.0.1:{receiver.port}/else?t=hunter2#hunter2"
+    receiver.answer_headers["location"] = f"http://me:hunter2@127.0.0.1:{receiver.port}/hunter2?t=hunter2#hunter2"
     error = await failure(receiver, f"/{status}")
-    assert isinstance(error, PermanentError)
-    place = f"http://127.0.0.1:{receiver.port}/else"
+    assert error.reason == "TargetRefused"
+    place = f"http://127.0.0.1:{receiver.port}"
     assert error.params["answer"] == f"{status}, which leads to {place}, and is not followed"
     assert receiver.connections == 1
 
@@ -289,6 +320,24 @@ def at(*addresses):
         return [(socket.AF_INET6 if ":" in one else socket.AF_INET, (one, port)) for one in found]
 
     return find
+
+
+def test_own_addresses_are_known():
+    """Of its own addresses a machine says so, whatever they look like, and of no other."""
+    assert is_own(socket.AF_INET, ("127.0.0.3", 80))
+    assert not is_own(socket.AF_INET, ("1.1.1.1", 80))
+    assert not is_own(socket.AF_INET6, ("2606:4700::1111", 80, 0, 0))
+    assert not is_own(NO_FAMILY, ("1.1.1.1", 80))
+
+
+async def test_public_address_of_this_machine_is_refused(receiver, monkeypatch):
+    """What the server sends to itself passes no firewall; the operator may allow it."""
+    monkeypatch.setattr("agentpod_server.notifiers.outward.is_own", lambda *_: True)
+    target = {"url": "http://ours.example/", "key": KEY}
+    (problem,) = (await refusal(notifier_of(allowed=AllowedAddresses(), find=at(["1.1.1.1"])), target)).problems
+    assert (problem.reason, problem.params["address"]) == ("PrivateAddress", "1.1.1.1")
+    opened = notifier_of(allowed=AllowedAddresses.of(["1.1.1.1"]), find=at(["1.1.1.1"]))
+    await opened.check(*taken(opened, target))
 
 
 async def test_name_with_one_private_address_is_refused(receiver):

@@ -85,7 +85,9 @@ def test_url_is_read_or_refused(url):
 def test_signature_is_that_of_the_standard():
     """The example that all libraries of Standard Webhooks are tested with comes out the same."""
     key = signing.read_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    made = signing.headers(key, message="msg_p5jXN8AQM9LWM0D4loKWxJek", second=1614265330, body=b'{"test": 2432232314}')
+    made = signing.headers(
+        [key], message="msg_p5jXN8AQM9LWM0D4loKWxJek", second=1614265330, body=b'{"test": 2432232314}'
+    )
     assert made == {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
         "webhook-timestamp": "1614265330",

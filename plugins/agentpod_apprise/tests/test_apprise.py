@@ -150,9 +150,10 @@ async def test_kind_says_how_bad_it_is(notifier, web):
 @pytest.mark.parametrize(
     ("status", "kind", "reason"),
     [
-        (400, PermanentError, "TargetRefused"),
-        (401, PermanentError, "TargetRefused"),
-        (404, PermanentError, "TargetRefused"),
+        (400, TemporaryError, "TargetRefused"),
+        (401, TemporaryError, "TargetRefused"),
+        (404, TemporaryError, "TargetRefused"),
+        (410, PermanentError, "TargetRefused"),
         (408, TemporaryError, "TargetBusy"),
         (429, TemporaryError, "TargetBusy"),
         (503, TemporaryError, "TargetBusy"),
@@ -201,7 +202,7 @@ async def test_redirect_leads_to_no_private_address(web):
 async def test_redirect_is_not_followed(notifier, web):
     """Left alone, a redirect is a no."""
     web.headers = f"Location: http://127.0.0.1:{web.port}/\r\n"
-    with pytest.raises(PermanentError):
+    with pytest.raises(TemporaryError):
         await deliver(notifier, 1, {"url": f"json://127.0.0.1:{web.port}/307"})
     assert web.arrived == []
 

@@ -81,3 +81,9 @@ def test_names_that_nothing_asks_about_are_not_resolved():
     what = "asked = []; sys.addaudithook(lambda event, args: asked.append(event)); fence.may_ask('1.1.1.1'); "
     what += "assert 'socket.getaddrinfo' not in asked; fence.may_ask('127.0.0.1'); assert 'socket.getaddrinfo' in asked"
     assert tried(what, ["localhost"]) == "done"
+
+
+def test_address_of_this_machine_is_known():
+    """Of its own addresses a machine says so, whatever they look like, and of no other."""
+    what = "from agentpod_apprise.fence import is_own; assert is_own('127.0.0.3') and not is_own('1.1.1.1')"
+    assert tried(what) == "done"

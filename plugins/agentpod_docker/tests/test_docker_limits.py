@@ -14,6 +14,7 @@ class Engine:
     """An engine whose kernel knows no limit of processes: it takes one and drops it."""
 
     processors = 2
+    limits_swap = True
     is_local = False
     shares_files = False
 
@@ -69,5 +70,21 @@ async def test_a_limit_that_somebody_changed_is_drift() -> None:
     runtime._instance, runtime._opened = INSTANCE, engine  # type: ignore[assignment]
     wanted = Limits(memory=2**27, cpus=64_000, pids=99)
     await runtime.apply(UpdateLimits(container="pod", limits=wanted, reason="test"), {})
-    engine.host["Memory"] = 2**25
+    engine.host |= {"Memory": 2**25, "MemorySwap": 2**25}
     assert (await runtime.inspect("pod")).limits == Limits(memory=2**25, cpus=2000)
+
+
+async def test_swap_without_end_is_drift() -> None:
+    """A memory limit that somebody opened towards swap is none; where the kernel counts no swap it stays what it is."""
+    runtime = DockerRuntime()
+    engine = Engine()
+    runtime._instance, runtime._opened = INSTANCE, engine  # type: ignore[assignment]
+    wanted = Limits(memory=2**27, cpus=500)
+    await runtime.apply(UpdateLimits(container="pod", limits=wanted, reason="test"), {})
+    engine.host["MemorySwap"] = -1
+    assert (await runtime.inspect("pod")).limits == Limits(memory=None, cpus=500)
+    engine.limits_swap = False
+    assert (await runtime.inspect("pod")).limits == wanted
+    engine.limits_swap = True
+    await runtime.apply(UpdateLimits(container="pod", limits=wanted, reason="test"), {})
+    assert (await runtime.inspect("pod")).limits == wanted

@@ -1,4 +1,4 @@
-"""Decides which key is looked at next, and who looks: one leader, its workers, and the sources of keys.
+"""Leads or stands by, and while it leads joins what says where to look with what looks there.
 
 Keys come from changes in the store, events of the engine, changed probe answers, due wake-ups and
 a resync; they say where to look, never what to do.
@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
-import random
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
 
-from agentpod_core.controller.asked import Asked, answer
 from agentpod_core.controller.leading import Leading
 from agentpod_core.controller.looking import Look
 from agentpod_core.controller.pace import Pace
+from agentpod_core.controller.passes import Passes, ended
 from agentpod_core.controller.probing import Prober
-from agentpod_core.controller.queue import KeyQueue
 from agentpod_core.controller.sampling import Sampler
-from agentpod_core.errors import AgentPodError, ConflictError, TemporaryError
+from agentpod_core.errors import AgentPodError, ConflictError
 from agentpod_core.observed import Probed, Trend, concluded
 from agentpod_core.plan import Plan
 from agentpod_core.plugpoints.probes import HealthProbe
@@ -39,8 +37,6 @@ __all__ = ["Controller", "Pace", "Parts"]
 
 DEFAULT_PACE = Pace()
 
-GOODBYE = 2.0
-
 
 class Controller:
     """Drives every pod to what is wanted, while it leads; stands by while another does."""
@@ -53,7 +49,7 @@ class Controller:
             parts.store, parts.clock, holder, lease=pace.lease, margin=pace.margin, renew=pace.renew
         )
         self._pace = pace
-        self._queue = KeyQueue(parts.clock)
+        self._passes = Passes(parts.clock, parts.telemetry, parts.timings)
         self._sampler = Sampler(
             runtime=parts.runtime,
             store=parts.store,
@@ -72,13 +68,9 @@ class Controller:
             slots=pace.slots,
             scale=pace.scale,
         )
-        self._look = Look(parts, self._queue, self._prober, self._sampler)
-        self._notes = Notes(parts.instance)
-        self._turns = Turns(pace.workers)
-        self._tries: dict[str, int] = {}
-        self._passes = 0
-        self._asked = Asked()
+        self._notes = Notes(parts.instance, parts.clock.now())
         self._reconciler: Reconciler | None = None
+        self._look: Look | None = None
         self._epoch: int | None = None
 
     @property
@@ -88,17 +80,19 @@ class Controller:
 
     @property
     def depth(self) -> int:
-        """Count the keys that wait for a worker."""
-        return len(self._queue)
+        """Count the keys that wait for their pass."""
+        return self._passes.depth
 
     @property
     def oldest(self) -> float:
         """The seconds for which the first of them has waited; 0 when none does."""
-        return self._queue.oldest
+        return self._passes.oldest
 
     def nudge(self, key: str) -> None:
-        """Look at a key as soon as possible; ``RESYNC`` looks at everything."""
-        self._queue.add(key)
+        """Look at a key as soon as possible; ``RESYNC`` looks at everything, also at what waits out a refusal."""
+        if key == RESYNC and self._look:
+            self._look.closely()
+        self._passes.add(key)
 
     async def look(self, key: str) -> None:
         """Look at a key as soon as possible, and return once a pass that began after this has ended.
@@ -108,10 +102,9 @@ class Controller:
         """
         if self._reconciler is None:
             raise ConflictError("NotLeader")
-        ended = self._asked.ask(key)
-        self._queue.add(key)
-        if error := await ended:
-            raise error
+        if key == RESYNC and self._look:
+            self._look.closely()
+        await self._passes.ask(key)
 
     def probed(self, pod_id: str) -> Probed | None:
         """Give what the agent last answered."""
@@ -133,15 +126,13 @@ class Controller:
             return None
         failures = pod.workload.probe.failures if pod.workload.probe else 1
         said = concluded(pod.status, pod.record, failures)
-        return await self._new_reconciler(Fence(self._parts.clock, 0, 0), lambda _: said).dry_run(pod_id)
+        fence, turns = Fence(self._parts.clock, 0, 0), Turns(1)
+        return await self._new_reconciler(fence, turns, lambda _: said).dry_run(pod_id)
 
     async def run(self) -> None:
         """Lead or stand by, until cancelled; then give the lease up so that another can take over at once."""
         try:
-            while True:
-                if fence := await self._leading.begin():
-                    await self._serve(fence)
-                await self._parts.clock.sleep(self._pace.ask)
+            await self._again_and_again("leading", self._lead, self._pace.ask)
         finally:
             await self._leading.end()
 
@@ -152,118 +143,97 @@ class Controller:
         try:
             yield
         finally:
-            await _ended([task])
+            await ended([task])
 
     def _nudge_pod(self, pod_id: str) -> None:
         self.nudge(pod_key(pod_id))
 
-    def _new_reconciler(self, fence: Fence, probed: Callable[[str], Probed | None]) -> Reconciler:
+    def _new_reconciler(self, fence: Fence, turns: Turns, probed: Callable[[str], Probed | None]) -> Reconciler:
         boots = Boots(self._pace.slots, self._nudge_pod)
         unseen = Protection(active=None)
-        return Reconciler(self._parts, fence, boots, self._turns, probed, unseen, self._notes, self._sampler.trend)
+        return Reconciler(self._parts, fence, boots, turns, probed, unseen, self._notes, self._sampler.trend)
+
+    async def _lead(self) -> None:
+        if fence := await self._leading.begin():
+            await self._serve(fence)
 
     async def _serve(self, fence: Fence) -> None:
         logger.info("leading with epoch %d", fence.epoch)
-        self._turns = Turns(self._pace.workers)
-        reconciler = self._reconciler = self._new_reconciler(fence, self._prober.last)
+        turns = Turns(self._pace.workers)
+        reconciler = self._reconciler = self._new_reconciler(fence, turns, self._prober.last)
+        look = self._look = Look(self._parts, reconciler, self._passes, self._prober, self._sampler)
         self._epoch = fence.epoch
-        self._queue.add(RESYNC)
-        jobs: list[Coroutine[Any, Any, None]] = [
-            self._again_and_again("changes", self._follow_changes),
-            self._again_and_again("engine events", self._follow_engine),
-            self._again_and_again("samples", self._sampler.run),
-            self._resync_regularly(),
-            *(self._work(reconciler) for _ in range(self._pace.workers + self._pace.patient)),
-        ]
-        tasks = [asyncio.create_task(job) for job in jobs]
+        self._passes.add(RESYNC)
+        settle = self._parts.timings.settle
+        handle = functools.partial(self._handle, reconciler, look)
+        jobs: dict[str, Callable[[], Awaitable[None]]] = {
+            "changes": self._follow_changes,
+            "engine events": self._follow_engine,
+            "samples": self._sampler.run,
+            "volumes": self._sampler.measure_volumes,
+            "resync": self._resync_regularly,
+            "passes": functools.partial(self._passes.hand_out, handle, turns, fence.epoch),
+            "looks": functools.partial(self._passes.look, handle, fence.epoch),
+        }
+        keeping = asyncio.create_task(self._leading.keep(fence), name="lease")
+        tasks = [keeping]
+        tasks += [asyncio.create_task(self._again_and_again(what, do, settle), name=what) for what, do in jobs.items()]
         try:
-            await self._leading.keep(fence)
+            over, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in over:
+                _tell_end(task, is_expected=task is keeping)
         finally:
-            self._reconciler = self._epoch = None
-            self._prober.close()
-            self._sampler.close()
-            await _ended(tasks)
-            self._asked.refuse()
-            logger.info("no longer leading with epoch %d", fence.epoch)
+            self._reconciler = self._look = self._epoch = None
+            try:
+                await ended([*tasks, *self._passes.under_way])
+            finally:
+                # Only now, for a pass may follow an agent until its very end.
+                self._prober.close()
+                self._sampler.close()
+                self._passes.refuse()
+                logger.info("no longer leading with epoch %d", fence.epoch)
 
-    async def _again_and_again(self, what: str, follow: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _again_and_again(self, what: str, do: Callable[[], Awaitable[None]], pause: float) -> None:
         while True:
             try:
-                await follow()
+                await do()
             except AgentPodError as error:
                 logger.warning("%s: %s", what, error)
             except Exception:
                 logger.exception("%s", what)
-            await self._parts.clock.sleep(self._parts.timings.settle)
+            await self._parts.clock.sleep(pause)
 
     async def _follow_changes(self) -> None:
         async for key in self._parts.store.changes():
-            if key.startswith("pod:"):
+            kind, _, name = key.partition(":")
+            if kind == "pod":
                 # First in turn: a router takes its time to read them, and meanwhile the pod gets its pass.
-                self._queue.add(ROUTES)
-            self._queue.add(key)
+                self._passes.add(ROUTES)
+            self.nudge(key)
+            if kind == "pod" and self._reconciler:
+                self._reconciler.changed(name)
 
     async def _follow_engine(self) -> None:
         async for event in self._parts.runtime.watch():
             self._notes.heard(event, self._parts.clock.now())
             if event.kind == RESYNC:
-                self._queue.add(RESYNC)
+                self.nudge(RESYNC)
             elif event.pod_id:
-                self._queue.add(pod_key(event.pod_id))
+                self._nudge_pod(event.pod_id)
 
     async def _resync_regularly(self) -> None:
         while True:
             await self._parts.clock.sleep(self._pace.resync)
-            self._queue.add(RESYNC)
+            self._passes.add(RESYNC)
 
-    async def _work(self, reconciler: Reconciler) -> None:
-        while True:
-            key = await self._queue.get()
-            self._passes += 1
-            with self._parts.telemetry.span("reconcile", reconcile=f"{key}#{self._epoch}.{self._passes}"):
-                await self._pass(reconciler, key)
-
-    async def _pass(self, reconciler: Reconciler, key: str) -> None:
-        begun = self._parts.clock.monotonic()
-        asked, outcome = self._asked.taken(key), "failed"
-        # What is cut off ended with the lead.
-        trouble: AgentPodError = ConflictError("NotLeader")
-        try:
-            async with self._turns:
-                await self._handle(reconciler, key)
-            self._tries.pop(key, None)
-            outcome = "ok"
-        except AgentPodError as error:
-            trouble = error
-            if error.reason != "NotLeader":
-                logger.warning("%s: %s", key, error)
-            # Of a lease that was renewed late after all, nothing may be lost.
-            self._queue.add_in(key, self._backoff(key, error))
-        except Exception:
-            trouble = AgentPodError("InternalError")
-            logger.exception("%s", key)
-            self._queue.add_in(key, self._backoff(key, None))
-        finally:
-            self._queue.done(key)
-            answer(asked, None if outcome == "ok" else trouble)
-            self._parts.telemetry.reconciled(key, self._parts.clock.monotonic() - begun, outcome)
-
-    def _backoff(self, key: str, error: AgentPodError | None) -> float:
-        tries = self._tries[key] = self._tries.get(key, 0) + 1
-        asked = error.retry_after if isinstance(error, TemporaryError) else None
-        timings = self._parts.timings
-        wait = asked if asked is not None else min(timings.settle * 2.0 ** (tries - 1), timings.longest_backoff)
-        # Jitter keeps what failed together from coming back together.
-        return wait * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
-
-    async def _handle(self, reconciler: Reconciler, key: str) -> None:
+    async def _handle(self, reconciler: Reconciler, look: Look, key: str) -> None:
         kind, _, name = key.partition(":")
         if key == RESYNC:
-            await self._look.everywhere(reconciler, tries=self._tries.get(RESYNC, 0))
+            await look.everywhere()
         elif key == ROUTES:
             before = reconciler.routed
             for pod_id in await reconciler.routes() ^ (before or frozenset()):
-                self._queue.add(pod_key(pod_id))
+                self._passes.add(pod_key(pod_id))
         elif kind == "tenant":
             await reconciler.tenant(name)
         elif kind == "pod":
@@ -273,9 +243,9 @@ class Controller:
         if done.pod is None or done.status is None:
             self._prober.leave(pod_id)
             self._sampler.forget(pod_id)
-            self._queue.add(ROUTES)
+            self._passes.add(ROUTES)
             if done.tenant_id:
-                self._queue.add(tenant_key(done.tenant_id))
+                self._passes.add(tenant_key(done.tenant_id))
             return
         if done.container and done.container.state is ContainerState.RUNNING:
             self._prober.follow(done.pod, done.container)
@@ -284,14 +254,14 @@ class Controller:
             self._prober.leave(pod_id)
             self._sampler.leave(pod_id)
         if done.wake_at is not None:
-            self._queue.add_in(pod_key(pod_id), (done.wake_at - self._parts.clock.now()).total_seconds())
+            self._passes.add_in(pod_key(pod_id), (done.wake_at - self._parts.clock.now()).total_seconds())
 
 
-async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
-    """End tasks; one that swallows its end, as a plugin that fails while it cleans up may make it do, is told again."""
-    left = set(tasks)
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=GOODBYE)
-    await asyncio.gather(*tasks, return_exceptions=True)
+def _tell_end(task: asyncio.Task[None], *, is_expected: bool) -> None:
+    """Log how a task ended that should go on for as long as it leads."""
+    if task.cancelled():
+        logger.error("%s: it was cancelled from within", task.get_name())
+    elif error := task.exception():
+        logger.error("%s: it ended by a mistake", task.get_name(), exc_info=error)
+    elif not is_expected:
+        logger.error("%s: it ended", task.get_name())

@@ -6,91 +6,101 @@ list shows neither limits nor exit codes.
 
 from __future__ import annotations
 
+from agentpod_core.controller.passes import Passes
+from agentpod_core.controller.platform import PlatformAlerts
 from agentpod_core.controller.probing import Prober
-from agentpod_core.controller.queue import KeyQueue
 from agentpod_core.controller.sampling import Sampler
 from agentpod_core.desired import desire, effective_wanted
-from agentpod_core.errors import TemporaryError
-from agentpod_core.ports import ROUTES, PodInput, pod_key, tenant_key
+from agentpod_core.errors import AgentPodError
+from agentpod_core.ports import RESYNC, ROUTES, PodInput, pod_key, tenant_key
 from agentpod_core.reconcile import Parts, Reconciler, is_refused
 from agentpod_core.values.actions import ProtectHost
-from agentpod_core.values.alerts import Clear, Raise
 from agentpod_core.values.names import container_name
 from agentpod_core.values.pods import Wanted
-from agentpod_core.values.status import ConditionType, Happening, Phase, Severity
+from agentpod_core.values.status import ConditionType, Phase
 from agentpod_core.values.world import Container, ContainerState, Protection, World
-
-UNREACHABLE = "EngineUnreachable"
-PATIENCE = 2
-"""So many failed looks in a row pass for a restart of the engine."""
 
 
 class Look:
-    """Looks for one controller."""
+    """Looks for one leader."""
 
-    def __init__(self, parts: Parts, queue: KeyQueue, prober: Prober, sampler: Sampler) -> None:
+    def __init__(self, parts: Parts, reconciler: Reconciler, passes: Passes, prober: Prober, sampler: Sampler) -> None:
         self._parts = parts
-        self._queue = queue
+        self._reconciler = reconciler
+        self._passes = passes
         self._prober = prober
         self._sampler = sampler
-        self._orphans: set[str] = set()
+        self._platform = PlatformAlerts(parts.store, reconciler.epoch)
         self._hashes: dict[str, tuple[object, str]] = {}
         self._round = 0
+        self._missed_since: float | None = None
+        self._is_close = False
 
-    async def everywhere(self, reconciler: Reconciler, *, tries: int) -> None:
-        """Compare everything once, shallowly; ``tries`` is how often that failed in a row.
+    def closely(self) -> None:
+        """Have the next look ask also for those that wait out a refusal: what stood in their way may be gone."""
+        self._is_close = True
+
+    async def everywhere(self) -> None:
+        """Compare everything once, shallowly.
 
         Raises:
-            TemporaryError: the engine or the store does not answer.
+            AgentPodError: the engine or the store does not answer, or refuses to.
         """
+        reconciler, begun = self._reconciler, self._parts.clock.monotonic()
         try:
-            world = await self._parts.runtime.observe()
-        except TemporaryError as error:
-            await self._miss_engine(reconciler, tries, error)
+            world = await reconciler.engine.observe()
+        except AgentPodError as error:
+            await self._miss_engine(begun, error)
             raise
-        await self._find_engine(reconciler)
+        self._missed_since = None
+        if not self._round:
+            self._platform.doubt()
+        await self._platform.engine_found()
         reconciler.looked(world)
         pods = await self._parts.store.pods()
         tenants = await self._parts.store.tenants()
-        await self._protect(reconciler, world)
-        self._queue.add(ROUTES)
+        await self._protect(world)
+        self._passes.add(ROUTES)
         own = {container.name: container for container in world.containers}
         self._round = (self._round + 1) % 10
+        is_close, self._is_close = self._is_close, False
         for tenant in tenants:
             if reconciler.needs(tenant):
-                self._queue.add(tenant_key(tenant.id))
+                self._passes.add(tenant_key(tenant.id))
         for number, pod in enumerate(pods):
             container = own.get(container_name(self._parts.instance, pod.id))
-            if reconciler.notes.is_doubled(pod.id) or not self._seems_right(pod, container, number):
-                self._queue.add(pod_key(pod.id))
+            if reconciler.notes.is_doubled(pod.id) or not self._seems_right(pod, container, number, is_close=is_close):
+                self._passes.add(pod_key(pod.id))
         known = {pod.id for pod in pods}
         for pod_id in self._hashes.keys() - known:
             del self._hashes[pod_id]
-        await self._report_orphans(world, known)
+        orphans = {one.name for one in world.containers if one.pod_id not in known}
+        await self._platform.orphans(orphans, self._is_there)
 
-    async def _miss_engine(self, reconciler: Reconciler, tries: int, error: TemporaryError) -> None:
+    async def _miss_engine(self, begun: float, error: AgentPodError) -> None:
         """Tell, and let each status say that nobody sees the pod, once the engine is away longer than for a restart."""
-        if reconciler.is_engine_away or tries < PATIENCE:
+        if self._reconciler.is_engine_away:
             return
-        params = {**error.params, "runtime": self._parts.runtime.name, "cause": error.reason}
-        news = Happening(kind="system", reason=UNREACHABLE, severity=Severity.ERROR, params=params)
-        alert = Raise(reason=UNREACHABLE, severity=Severity.ERROR, params=params)
-        await self._parts.store.report([news], alerts=[alert])
-        reconciler.is_engine_away = True
-        for pod in await self._parts.store.pods():
-            self._queue.add(pod_key(pod.id))
+        since = self._missed_since = begun if self._missed_since is None else self._missed_since
+        left = since + self._parts.timings.absence - self._parts.clock.monotonic()
+        if left > 0:
+            self._passes.add_in(RESYNC, left)
+            return
+        pods = await self._parts.store.pods()
+        await self._platform.engine_missed(self._parts.runtime.name, error)
+        self._reconciler.is_engine_away = True
+        for pod in pods:
+            self._passes.add(pod_key(pod.id))
 
-    async def _find_engine(self, reconciler: Reconciler) -> None:
-        """Take the alert back, which may be another leader's; one that is not open stays as it is."""
-        if reconciler.is_engine_away is not False:
-            await self._parts.store.report([], alerts=[Clear(reason=UNREACHABLE)])
+    async def _is_there(self, container: str) -> bool:
+        return await self._reconciler.engine.inspect(container) is not None
 
-    def _seems_right(self, pod: PodInput, container: Container | None, number: int) -> bool:
+    def _seems_right(self, pod: PodInput, container: Container | None, number: int, *, is_close: bool) -> bool:
         wanted = effective_wanted(pod)
         is_lacking = self._parts.adapter_lack(pod.spec.adapter) is not None
         if is_lacking is (pod.status.condition(ConditionType.UP_TO_DATE) is None):
             return False
-        if is_refused(pod) and self._queue.is_due(pod_key(pod.id)):
+        if not is_close and is_refused(pod) and self._passes.is_due(pod_key(pod.id)):
             return True
         alive = pod.status.condition(ConditionType.ALIVE)
         if number % 10 == self._round or alive is None or alive.status is None:
@@ -117,7 +127,8 @@ class Look:
             known = self._hashes[pod.id] = made_of, desire(self._parts.instance, pod).spec_hash
         return known[1]
 
-    async def _protect(self, reconciler: Reconciler, world: World) -> None:
+    async def _protect(self, world: World) -> None:
+        reconciler = self._reconciler
         is_first_look = reconciler.protection.active is None
         reconciler.protection = world.protection
         if world.protection.active and not is_first_look:
@@ -127,23 +138,10 @@ class Look:
         ports = tuple(port for port in (entry.http, entry.https) if port is not None) if entry else ()
         try:
             await reconciler.changes.one("", ProtectHost(ports=ports, reason="HostMustBeClosed"))
-        except Exception as error:
-            # Whatever it is, the rest has to be looked at too.
-            reason = reconciler.changes.understood(error).reason
-            if reason == "NotLeader":
+        except AgentPodError as error:
+            if error.reason == "NotLeader":
                 raise
-            reconciler.protection = Protection(active=False, reason=reason)
+            # Whatever it is, the rest has to be looked at too.
+            reconciler.protection = Protection(active=False, reason=error.reason)
             return
-        reconciler.protection = (await self._parts.runtime.observe()).protection
-
-    async def _report_orphans(self, world: World, known: set[str]) -> None:
-        orphans = {one.name for one in world.containers if one.pod_id not in known}
-        news = [
-            Happening(kind="system", reason="OrphanContainer", severity=Severity.WARNING, params={"name": name})
-            for name in sorted(orphans - self._orphans)
-            # One whose pod was deleted since the list was made is gone by now.
-            if await self._parts.runtime.inspect(name) is not None
-        ]
-        self._orphans = orphans
-        if news:
-            await self._parts.store.report(news)
+        reconciler.protection = (await reconciler.engine.observe()).protection

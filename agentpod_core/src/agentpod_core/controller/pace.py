@@ -10,9 +10,8 @@ class Pace(Struct, frozen=True, kw_only=True):
 
     A lease lasts ``lease`` by the database's clock and is renewed every ``renew``; the leader itself
     stops acting ``margin`` earlier. Who stands by asks for it every ``ask``. ``workers`` is how many
-    passes work at once, ``patient`` how many more may wait for a registry or for an agent's end
-    meanwhile. ``slots`` is how many agents may boot at once, about one for each core. Every pod is
-    measured once in ``sample``.
+    passes work at once; those that wait for a registry or for an agent's end do not count. ``slots`` is
+    how many agents may boot at once, about one for each core. Every pod is measured once in ``sample``.
     """
 
     resync: float = 30.0
@@ -21,7 +20,6 @@ class Pace(Struct, frozen=True, kw_only=True):
     lease: float = 10.0
     margin: float = 1.0
     workers: int = 8
-    patient: int = 32
     slots: int = 2
     sample: float = 60.0
     scale: float = 1.0

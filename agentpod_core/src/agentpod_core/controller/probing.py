@@ -2,7 +2,8 @@
 
 Decides nothing about a pod: it keeps the last answer and how many bad ones came in a row. An agent that runs is asked
 every ``interval`` from question to question, so that one which falls silent is found out after
-``interval * failures + timeout`` at most, however long each silence takes.
+``interval * failures + timeout`` at most, however long each silence takes. What goes wrong with us is no answer: it
+counts as neither failure nor silence, and where it lasts the probe is one that cannot be had.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ OUR_OWN = frozenset(
         "CredentialNotRead",
         "EngineRefused",
         "EngineUnreachable",
+        "PluginAnsweredWrong",
+        "PluginBlocked",
+        "PluginFailed",
+        "PluginPaused",
         "SecretNotFound",
-        "SecretUnreadable",
-        "StoreBusy",
-        "StoreUnreachable",
-        "UnknownSecretStore",
+        "SecretNotRead",
     }
 )
 """Reasons for which an agent could not be asked: they speak of the platform, and no restart of an agent mends them."""
@@ -60,9 +62,11 @@ class _Follower(Struct):
     boots: bool
     phase: float
     task: asyncio.Task[None] | None = None
+    link: Link | None = None
     probed: Probed | None = None
     was_ready: bool = False
     is_in_step: bool = False
+    pause: float = 0.0
 
 
 class Prober:
@@ -93,6 +97,7 @@ class Prober:
         self._slots = slots
         self._scale = scale
         self._followers: dict[str, _Follower] = {}
+        self._booting: set[str] = set()
 
     def last(self, pod_id: str) -> Probed | None:
         """Give the last word on a pod; None when nobody asked since its start."""
@@ -106,9 +111,9 @@ class Prober:
             self.leave(pod.id)
             return
         follower = self._followers.get(pod.id)
-        if follower and (follower.started_at, follower.generation) == (container.started_at, pod.generation):
-            return
         is_same_start = follower is not None and follower.started_at == container.started_at
+        if follower and is_same_start and follower.generation == pod.generation and not _is_over(follower):
+            return
         kept = follower.probed if follower and is_same_start else None
         self.leave(pod.id)
         follower = _Follower(
@@ -120,6 +125,8 @@ class Prober:
             was_ready=pod.record.was_ready and pod.record.started_at == container.started_at,
         )
         self._followers[pod.id] = follower
+        if follower.boots and not follower.was_ready:
+            self._booting.add(pod.id)
         # In a context of its own: it outlives the pass that it begins with, and is no part of it.
         follower.task = asyncio.create_task(
             self._ask(pod, container, probe, follower), name=f"probe {pod.id}", context=contextvars.Context()
@@ -128,6 +135,7 @@ class Prober:
     def leave(self, pod_id: str) -> None:
         """Ask that pod no more."""
         follower = self._followers.pop(pod_id, None)
+        self._booting.discard(pod_id)
         if follower and follower.task:
             follower.task.cancel()
 
@@ -137,38 +145,62 @@ class Prober:
             self.leave(pod_id)
 
     async def _ask(self, pod: PodInput, container: Container, probe: Probe, follower: _Follower) -> None:
-        endpoint = Endpoint(host=container.address or "", port=pod.workload.main_port() or 0)
-        link = self._links.link(pod, endpoint, container.id)
-        pause = 0.0
-        while True:
-            asked_at = self._clock.monotonic()
-            before = follower.probed
-            result, is_answer, lack = await self._check(link, probe)
-            self._telemetry.probed(pod.id, result.seconds, result.reason, ready=result.ready)
-            follower.was_ready = follower.was_ready or result.ready
-            # The pause as it was meant: no agent is to blame for a machine that slept longer.
-            spent = pause + min(result.seconds, probe.timeout + PATIENCE)
-            counts = is_answer and not follower.was_ready
-            pause = self._pause(probe, follower, self._clock.monotonic() - asked_at)
-            now = self._clock.now()
-            probed = follower.probed = Probed(
-                result=result,
-                failures=0 if result.ready else (before.failures if before else 0) + 1,
-                silences=0 if result.alive else (before.silences if before else 0) + 1,
-                waited=(before.waited if before else 0.0) + (spent / self._crowd() if counts else 0.0),
-                at=now,
-                since=before.since if before and _is_same(before, result, lack) else now,
-                next_at=now + timedelta(seconds=pause),
-                started_at=container.started_at,
-                lack=lack,
-            )
-            if not follower.was_ready and _step(before, probe) != _step(probed, probe):
-                self._late(pod.id)
-            if _is_news(before, probed, probe):
-                if not is_answer:
-                    logger.warning("pod %s could not be asked: %s", pod.id, result.reason)
-                self._changed(pod.id)
-            await self._clock.sleep(pause)
+        # A probe that swallows its end is asked no more all the same.
+        while self._followers.get(pod.id) is follower:
+            try:
+                await self._ask_once(pod, container, probe, follower)
+            except Exception:
+                # It must not end for that: nobody would ever ask this pod again.
+                logger.exception("asking pod %s went wrong; it is asked again", pod.id)
+                follower.pause = max(probe.interval * self._scale, LEAST_PAUSE)
+            await self._clock.sleep(follower.pause)
+
+    async def _ask_once(self, pod: PodInput, container: Container, probe: Probe, follower: _Follower) -> None:
+        asked_at = self._clock.monotonic()
+        before = follower.probed
+        result, is_answer, lack = await self._check(pod, container, probe, follower)
+        # The pause as it was meant: no agent is to blame for a machine that slept longer.
+        spent = follower.pause + min(result.seconds, probe.timeout + PATIENCE)
+        unasked = 0.0 if is_answer else (before.unasked if before else 0.0) + spent
+        if not is_answer and lack is None:
+            lack = self._lack(probe, follower, result, unasked)
+        waits = is_answer and not follower.was_ready and not result.ready
+        waited = (before.waited if before else 0.0) + (spent / self._crowd() if waits else 0.0)
+        if (result.ready or lack) and not follower.was_ready:
+            follower.was_ready = True
+            self._booting.discard(pod.id)
+        follower.pause = self._pause(probe, follower, self._clock.monotonic() - asked_at)
+        now = self._clock.now()
+        probed = follower.probed = Probed(
+            result=result,
+            failures=0 if result.ready else (before.failures if before else 0) + is_answer,
+            silences=0 if is_answer and result.alive else (before.silences if before else 0) + is_answer,
+            waited=waited,
+            unasked=unasked,
+            at=now,
+            since=before.since if before and _is_same(before, result, lack) else now,
+            next_at=now + timedelta(seconds=follower.pause),
+            started_at=container.started_at,
+            lack=lack,
+        )
+        if not follower.was_ready and _step(before, probe) != _step(probed, probe):
+            self._late(pod.id)
+        if _is_news(before, probed, probe):
+            if not is_answer:
+                logger.warning("pod %s could not be asked: %s", pod.id, result.reason)
+            self._changed(pod.id)
+        self._telemetry.probed(pod.id, result.seconds, result.reason, ready=result.ready)
+
+    def _lack(self, probe: Probe, follower: _Follower, result: ProbeResult, unasked: float) -> Lack | None:
+        """Give a lack where an agent could not be asked for so long that it would have been given up by now."""
+        known = follower.probed.lack if follower.probed else None
+        if known is None:
+            patience = probe.failures * probe.interval * self._scale if follower.was_ready else probe.start_deadline
+            if unasked < patience:
+                return None
+        if known is not None and known.reason == result.reason:
+            return known
+        return Lack(reason=result.reason, params=result.params)
 
     def _pause(self, probe: Probe, follower: _Follower, took: float) -> float:
         """Give how long to wait before asking again, after an answer that took so long."""
@@ -185,10 +217,11 @@ class Prober:
 
     def _crowd(self) -> float:
         """Give by how much a start is slowed down by the others: those that boot share the processors."""
-        booting = sum(one.boots and not one.was_ready for one in self._followers.values())
-        return max(1.0, booting / self._slots)
+        return max(1.0, len(self._booting) / self._slots)
 
-    async def _check(self, link: Link, probe: Probe) -> tuple[ProbeResult, bool, Lack | None]:
+    async def _check(
+        self, pod: PodInput, container: Container, probe: Probe, follower: _Follower
+    ) -> tuple[ProbeResult, bool, Lack | None]:
         """Ask once; gives the result, and whether it is the agent's: what goes wrong with us is held against nobody.
 
         A probe that cannot be had is a lack, and so is one that cannot be asked with these settings.
@@ -200,8 +233,11 @@ class Prober:
         except AgentPodError as error:
             return _lacking(error)
         try:
+            if follower.link is None:
+                endpoint = Endpoint(host=container.address or "", port=pod.workload.main_port() or 0)
+                follower.link = self._links.link(pod, endpoint, container.id)
             async with asyncio.timeout(probe.timeout + PATIENCE):
-                result = await asker.check(link, probe.settings, timeout=probe.timeout)
+                result = await asker.check(follower.link, probe.settings, timeout=probe.timeout)
         except TimeoutError:
             result = ProbeResult(alive=False, ready=False, reason="Timeout")
         except ConfigError as error:
@@ -218,6 +254,11 @@ class Prober:
             is_answer = False
             result = msgspec.structs.replace(result, alive=True, ready=False)
         return msgspec.structs.replace(result, seconds=self._clock.monotonic() - begun), is_answer, None
+
+
+def _is_over(follower: _Follower) -> bool:
+    """Say whether nobody asks any more, which a probe that ends its own task brings about."""
+    return follower.task is not None and follower.task.done()
 
 
 def _lacking(error: AgentPodError) -> tuple[ProbeResult, bool, Lack]:
@@ -241,4 +282,6 @@ def _is_news(before: Probed | None, now: Probed, probe: Probe) -> bool:
     """Say whether a pass may come to another conclusion than after the answer before."""
     if before is None or not _is_same(before, now.result, now.lack):
         return True
-    return probe.failures in {now.failures, now.silences} or before.waited < probe.start_deadline <= now.waited
+    is_counted = (before.failures, before.silences) != (now.failures, now.silences)
+    is_enough = is_counted and probe.failures in {now.failures, now.silences}
+    return is_enough or before.waited < probe.start_deadline <= now.waited

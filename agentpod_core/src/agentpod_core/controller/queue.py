@@ -10,7 +10,7 @@ from agentpod_core.ports import Clock
 
 
 class KeyQueue:
-    """Hands out keys to workers.
+    """Hands out keys to the one who takes them.
 
     A key added while it is being handled comes again once that is done. A key added for later is
     forgotten when it comes sooner by itself.
@@ -61,16 +61,20 @@ class KeyQueue:
         """Say whether a key is to be handled anyway, now or later."""
         return key in self._waiting or key in self._due
 
-    async def get(self) -> str:
-        """Wait for the next key; the caller must say ``done`` with it."""
+    async def wait(self) -> None:
+        """Return once there is a key to take."""
         while True:
             self._ripen()
             if self._waiting:
-                key, _ = self._waiting.popitem(last=False)
-                self._busy.add(key)
-                return key
+                return
             self._news.clear()
-            await self._wait()
+            await self._sleep()
+
+    def take(self) -> str:
+        """Give the next key, which has to be there; the caller must say ``done`` with it."""
+        key, _ = self._waiting.popitem(last=False)
+        self._busy.add(key)
+        return key
 
     def done(self, key: str) -> None:
         """Let the key be handed out again."""
@@ -86,7 +90,7 @@ class KeyQueue:
             if self._due.get(key) == due:
                 self.add(key)
 
-    async def _wait(self) -> None:
+    async def _sleep(self) -> None:
         news = asyncio.ensure_future(self._news.wait())
         if not self._heap:
             await news

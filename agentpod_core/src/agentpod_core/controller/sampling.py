@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 WIDE = 16
 """So many looks are under way at once at most."""
 STORAGE_ROUNDS = 60
-"""Volumes are measured in every so many rounds only: it costs the engine a walk through all files."""
+"""Volumes are measured once in so many rounds only: it costs the engine a walk through all files."""
 STALE_ROUNDS = 3
 SPREAD = 0.9
 """The part of a round over which looks begin, so that the last of them ends before the next round."""
@@ -128,14 +128,19 @@ class Sampler:
 
     async def run(self) -> None:
         """Measure round after round, for ever."""
-        number = 0
         while True:
             begun = self._clock.monotonic()
-            if number % STORAGE_ROUNDS == 1:
-                await self._measure_storage()
             await self._round(begun)
-            number += 1
             await self._clock.sleep(max(begun + self._seconds - self._clock.monotonic(), 0))
+
+    async def measure_volumes(self) -> None:
+        """Measure volumes from time to time, for ever. It may take long, and no round waits for it."""
+        await self._clock.sleep(self._seconds)
+        while True:
+            begun = self._clock.monotonic()
+            await self._measure_volumes()
+            logger.debug("measured volumes in %.0f s", self._clock.monotonic() - begun)
+            await self._clock.sleep(STORAGE_ROUNDS * self._seconds)
 
     async def _round(self, begun: float) -> None:
         """Look at everything once, spread over the round, and hand it to the store."""
@@ -195,11 +200,11 @@ class Sampler:
         series.trend = memory.trend(tuple(series.points), point)
         return point
 
-    async def _measure_storage(self) -> None:
+    async def _measure_volumes(self) -> None:
         try:
             found = await self._runtime.storage()
         except AgentPodError as error:
-            logger.debug("cannot measure volumes: %s", error)
+            logger.info("cannot measure volumes: %s", error)
             return
         for pod_id, series in self._series.items():
             series.storage = found.get(pod_id, series.storage)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from agentpod_core.embedding.memory_alerts import KeptAlert, KeptAlerts
 from agentpod_core.errors import ConflictError, NotFoundError, PermanentError
 from agentpod_core.ports import RESYNC, PodInput, RouteInput, Sample, TenantInput, pod_key, tenant_key
-from agentpod_core.values.alerts import AlertChange, Clear, Raise
+from agentpod_core.values.alerts import AlertChange, Raise
 from agentpod_core.values.pods import Wanted
-from agentpod_core.values.status import Happening, PodStatus, Record, Severity
+from agentpod_core.values.status import Happening, PodStatus, Record
 from agentpod_core.values.workload import SecretRef
 
 MINUTES_KEPT = 24 * 60
+EVENTS_KEPT = 10_000
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -29,27 +31,15 @@ class Told(Struct, frozen=True, kw_only=True):
     happening: Happening
 
 
-class KeptAlert(Struct, frozen=True, kw_only=True):
-    """An alert as a reader finds it, open or over."""
-
-    tenant: str
-    pod: str
-    reason: str
-    severity: Severity
-    params: dict[str, Any] = {}
-    is_open: bool = True
-
-
 class Memory:
     """Implements ``agentpod_core.ports.Store`` over what ``MemoryStore`` puts in.
 
-    ``told`` are all events in their order, ``alerts`` all alerts; nobody is told of them.
     ``monotonic`` is the clock of the lease.
     """
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self.told: list[Told] = []
-        self.alerts: list[KeptAlert] = []
+        self._told: deque[Told] = deque(maxlen=EVENTS_KEPT)
+        self._alerts = KeptAlerts()
         self._monotonic = monotonic
         self._pods: dict[str, PodInput] = {}
         self._tenants: dict[str, TenantInput] = {}
@@ -57,6 +47,16 @@ class Memory:
         self._holder, self._epoch, self._expires = "", 0, 0.0
         self._queues: set[asyncio.Queue[str]] = set()
         self._samples: dict[str, dict[datetime, Sample]] = {}
+
+    @property
+    def told(self) -> list[Told]:
+        """The newest events, in their order."""
+        return list(self._told)
+
+    @property
+    def alerts(self) -> list[KeptAlert]:
+        """Every alert that is open, and those that ended last, in the order in which they were raised."""
+        return self._alerts.listing()
 
     async def pods(self) -> list[PodInput]:
         """Give every pod that is not gone."""
@@ -108,8 +108,8 @@ class Memory:
         pod = self._pods.get(pod_id)
         if pod is not None:
             self._pods[pod_id] = msgspec.structs.replace(pod, status=status, record=record)
+            self._alerts.change(alerts, tenant=pod.tenant, pod_id=pod_id, pod=pod.name)
             self._report(happenings, pod.tenant, pod.name)
-            self._alert(alerts, pod.tenant, pod.name)
 
     async def forget_pod(self, epoch: int, pod_id: str, happenings: Sequence[Happening] = ()) -> None:
         """Drop a deleted pod with its address and secrets."""
@@ -123,8 +123,8 @@ class Memory:
         prefix = secret_prefix(pod_id)
         self._secrets = {at: found for at, found in self._secrets.items() if not at[1].startswith(prefix)}
         self._list_pods(pod.tenant_id)
+        self._alerts.end(pod_id)
         self._report(happenings, pod.tenant, pod.name)
-        self._alert([Clear(reason=one.reason) for one in self.alerts], pod.tenant, pod.name)
         self._tell(pod_key(pod_id), tenant_key(pod.tenant_id))
 
     async def forget_tenant(self, epoch: int, tenant_id: str, happenings: Sequence[Happening] = ()) -> None:
@@ -139,11 +139,24 @@ class Memory:
         self._report(happenings, tenant.slug, "")
         self._tell(tenant_key(tenant_id))
 
-    async def report(self, happenings: Sequence[Happening], alerts: Sequence[AlertChange] = ()) -> None:
-        """Write events and alerts that belong to no tenant."""
-        self._reach()
+    async def report(
+        self, happenings: Sequence[Happening], alerts: Sequence[AlertChange] = (), epoch: int | None = None
+    ) -> None:
+        """Write events and alerts that belong to no tenant; with an epoch, as that leader."""
+        if epoch is None:
+            self._reach()
+        else:
+            self._demand(epoch)
+        self._alerts.change(alerts)
         self._report(happenings, "", "")
-        self._alert(alerts, "", "")
+
+    async def platform_alerts(self) -> list[Raise]:
+        """Give the platform's open alerts."""
+        self._reach()
+        return [
+            Raise(reason=one.reason, severity=one.severity, subject=one.subject, params=one.params)
+            for one in self._alerts.open_of("")
+        ]
 
     async def sampled(self, samples: Sequence[Sample]) -> None:
         """Add to the history of pods: a day of it is kept."""
@@ -152,7 +165,8 @@ class Memory:
             if sample.pod_id in self._pods:
                 at = sample.at.replace(second=0, microsecond=0)
                 kept = self._samples.setdefault(sample.pod_id, {})
-                kept[at] = msgspec.structs.replace(sample, at=at)
+                restarts = sample.restarts + (kept[at].restarts if at in kept else 0)
+                kept[at] = msgspec.structs.replace(sample, at=at, restarts=restarts)
                 if len(kept) > MINUTES_KEPT:
                     del kept[min(kept)]
 
@@ -208,31 +222,7 @@ class Memory:
                 queue.put_nowait(key)
 
     def _report(self, happenings: Sequence[Happening], tenant: str, pod: str) -> None:
-        self.told += [Told(tenant=tenant, pod=pod, happening=happening) for happening in happenings]
-
-    def _alert(self, changes: Sequence[AlertChange], tenant: str, pod: str) -> None:
-        for change in changes:
-            opened = {
-                one.reason: place
-                for place, one in enumerate(self.alerts)
-                if (one.tenant, one.pod, one.is_open) == (tenant, pod, True)
-            }
-            place = opened.get(change.reason)
-            if isinstance(change, Clear):
-                if place is not None:
-                    self.alerts[place] = msgspec.structs.replace(self.alerts[place], is_open=False)
-            elif place is None:
-                self._raise(change, [opened[one] for one in change.replaces if one in opened], tenant, pod)
-
-    def _raise(self, change: Raise, lesser: list[int], tenant: str, pod: str) -> None:
-        raised = KeptAlert(tenant=tenant, pod=pod, reason=change.reason, severity=change.severity, params=change.params)
-        if not lesser:
-            self.alerts.append(raised)
-            return
-        first, *others = lesser
-        self.alerts[first] = raised
-        for place in others:
-            self.alerts[place] = msgspec.structs.replace(self.alerts[place], is_open=False)
+        self._told += [Told(tenant=tenant, pod=pod, happening=happening) for happening in happenings]
 
     def _reach(self) -> None:
         """Answer the engine; memory always can, and a test's store may raise here."""

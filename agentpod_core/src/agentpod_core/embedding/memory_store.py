@@ -32,8 +32,7 @@ _FIRST_HOST = 4
 class MemoryStore(Memory):
     """Keeps tenants and pods, and does to them what an operator does.
 
-    ``address_range`` is cut into pieces of 64 addresses, one for each tenant. ``told`` are all events
-    in their order. ``monotonic`` is the clock of the lease.
+    ``address_range`` is cut into pieces of 64 addresses, one for each tenant. ``monotonic`` is the clock of the lease.
     """
 
     def __init__(

@@ -17,10 +17,10 @@ from agentpod_core.values.actions import ObtainImage, RunOnce, StopContainer
 _USUAL: Final = 150.0
 """Seconds that any other call may take: more than a runtime's own bounds, whose words say better what is amiss."""
 _LONG: Final = 7200.0
-"""Seconds for what loads or builds an image; whoever does it has tighter bounds of its own."""
+"""Seconds for what loads or builds an image, or measures volumes; whoever does it has tighter bounds of its own."""
 _SEND: Final = 60.0
 """Seconds that a message may take: a notifier has to end in half of that."""
-_FACTS: Final = ("name", "title", "settings_type", "target_type")
+_FACTS: Final = ("name", "title", "settings_type", "target_type", "gathers")
 _ABOVE: Final = 1.0
 """Seconds on top of the time that a call was given."""
 
@@ -105,7 +105,7 @@ def _telling_clean(
 
 def _limit(call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
     """Give the seconds that a call may take."""
-    if call == "build":
+    if call in {"build", "storage"}:
         return _LONG
     if call == "send":
         return _SEND

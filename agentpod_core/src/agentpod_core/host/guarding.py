@@ -33,6 +33,8 @@ _PAUSE, _LONGEST_PAUSE = 10.0, 600.0
 """Seconds for which an offer that blocked the server is left alone; each time twice as long, until it blocked nobody
 for as long as the longest. The first is short: a machine may have been slow, and without its runtime nothing is healed.
 """
+_DOUBLINGS: Final = 20
+"""After so many the pause is the longest, whatever the first was; twice as much a thousand times is no number."""
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -162,7 +164,8 @@ class Guard:
             # Within a pause no call begins: what stalled before it, side by side, counts once.
             if now >= patience.until:
                 patience.strikes += 1
-                patience.until = now + min(self._pause_seconds * 2.0 ** (patience.strikes - 1), _LONGEST_PAUSE)
+                doublings = min(patience.strikes - 1, _DOUBLINGS)
+                patience.until = now + min(self._pause_seconds * 2.0**doublings, _LONGEST_PAUSE)
         self._note(offer, call, error)
         return error
 

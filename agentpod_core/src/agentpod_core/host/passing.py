@@ -47,8 +47,8 @@ def _clean(error: AgentPodError, redactor: Redactor) -> None:
         error.problems = [
             msgspec.structs.replace(
                 one,
-                path=redactor.clean(str(one.path)),
-                message=redactor.clean(str(one.message)),
+                path=redactor.cleaned(str(one.path)),
+                message=redactor.cleaned(str(one.message)),
                 params=redactor.cleaned(one.params),
             )
             for one in (problems if isinstance(problems, list) else [])

@@ -62,8 +62,9 @@ class Redactor:
             case None | bool() | int() | float():
                 return value
             case str():
-                # No database keeps a null character.
-                return self.clean(value[:_READ_LIMIT].replace("\0", ""))[:_TEXT_LIMIT]
+                # No database keeps a null character, or half of a surrogate pair.
+                whole = value[:_READ_LIMIT].replace("\0", "").encode(errors="replace").decode()
+                return self.clean(whole)[:_TEXT_LIMIT]
             case Mapping() if depth:
                 return {self.cleaned(str(key)): self.cleaned(item, depth - 1) for key, item in value.items()}
             case list() | tuple() | set() | frozenset() if depth:

@@ -27,6 +27,7 @@ OF_HAPPENING = {
     "OutOfMemory": ("OutOfMemory", Severity.ERROR),
     "NotAnswering": ("Hung", Severity.ERROR),
     "MemoryGrowing": ("MemoryGrowing", Severity.WARNING),
+    "VolumeLost": ("VolumeLost", Severity.ERROR),
 }
 """Events that a person is told of by themselves: the reason of the alert, and how much it asks."""
 
@@ -48,7 +49,7 @@ def follow(  # noqa: PLR0913 - all that an alert follows from
     if not record.alerting and not happenings and status.phase in WELL:
         return record, NOTHING
     if desired.wanted is not Wanted.RUNNING:
-        return _ended(record, is_silent=True)
+        return _ended(record, is_stopped=True)
     if before.generation != desired.generation or before.restarts_done < desired.restarts:
         # A person saw to it; what comes of that is known sooner.
         record = msgspec.structs.replace(record, alarmed_at=None)
@@ -109,10 +110,7 @@ def _raised(  # noqa: PLR0913 - all that an alert follows from
     return msgspec.structs.replace(record, alerting=(*record.alerting, reason), alarmed_at=now), (change,)
 
 
-def _ended(record: Record, *, is_silent: bool = False) -> tuple[Record, tuple[AlertChange, ...]]:
-    """Clear all that is open; the last one speaks for them."""
-    last = len(record.alerting) - 1
-    changes = tuple(
-        Clear(reason=reason, is_silent=is_silent or place != last) for place, reason in enumerate(record.alerting)
-    )
+def _ended(record: Record, *, is_stopped: bool = False) -> tuple[Record, tuple[AlertChange, ...]]:
+    """Clear all that is open."""
+    changes = tuple(Clear(reason=reason, is_stopped=is_stopped) for reason in record.alerting)
     return msgspec.structs.replace(record, alerting=(), alarmed_at=None), changes

@@ -39,28 +39,35 @@ def is_late(desired: Desired, probed: Probed) -> bool:
 
 def readiness(  # noqa: PLR0913 - everything that decides whether an agent is well
     desired: Desired, container: Container, observed: Observed, record: Record, now: datetime, timings: Timings
-) -> tuple[Record, tuple[Happening, ...]]:
-    """Follow readiness: since when it answers, or that it has been silent for too long."""
+) -> tuple[Record, Happening | None]:
+    """Follow readiness: since when it answers, or that it has been silent for too long.
+
+    That is said for as long as it lasts; whether it was said before is for the caller to know.
+    """
     probe = desired.workload.probe
     if container.state is not ContainerState.RUNNING or container.started_at is None:
-        return record, ()
+        return record, None
     probed = current_probe(container, observed)
     if probe is None or (probed is not None and (probed.lack or probed.result.ready)):
         if not record.was_ready or record.ready_since is None:
-            record = msgspec.structs.replace(record, was_ready=True, ready_since=record.ready_since or now)
-        return _forgive(record, now, timings), ()
+            ready_since = record.ready_since or now
+            record = msgspec.structs.replace(record, was_ready=True, ready_since=ready_since, is_silent=False)
+        if record.expects_exit or record.expects_start:
+            # The end that was to come did not.
+            record = msgspec.structs.replace(record, expects_exit=False, expects_start=False)
+        return _forgive(record, now, timings), None
     # Nothing is held against an agent that nobody asked, however long ago it started.
     if probed is None:
-        return record, ()
+        return record, None
     if record.was_ready:
         if probed.failures >= probe.failures and record.ready_since is not None:
             record = msgspec.structs.replace(record, ready_since=None)
         if probed.silences < probe.failures:
-            return record, ()
-        return record, (_silence("NotAnswering", failures=probed.silences),)
+            return record, None
+        return record, _silence("NotAnswering", failures=probed.silences)
     if is_late(desired, probed) and not _makes_headway(observed, probed, probe.start_deadline):
-        return record, (_silence("StartTooSlow", seconds=probe.start_deadline),)
-    return record, ()
+        return record, _silence("StartTooSlow", seconds=probe.start_deadline)
+    return record, None
 
 
 def _makes_headway(observed: Observed, probed: Probed, deadline: float) -> bool:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from agentpod_core.desired import Desired
-from agentpod_core.errors import TemporaryError
+from agentpod_core.errors import AgentPodError
 from agentpod_core.observed import Observed, Probed
 from agentpod_core.plan.answers import current_probe, own_container
 from agentpod_core.plan.failures import DEGRADED, ENDED, LOOPING
 from agentpod_core.plan.steps import LIVING, Steps
+from agentpod_core.plan.timings import Timings
 from agentpod_core.values.actions import CreateContainer, RunOnce, StartContainer, StopContainer
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import Condition, ConditionType, Happening, Phase, PodStatus, Record, Severity
 from agentpod_core.values.world import ContainerState
 
-DOWN = (*ENDED, ContainerState.RESTARTING, ContainerState.REMOVING)
+KILLED = "EndedForMemory"
+DOWN = (*ENDED, ContainerState.CREATED, ContainerState.RESTARTING, ContainerState.REMOVING)
 
 SEVERITIES = {
     Phase.DEGRADED: Severity.ERROR,
@@ -45,17 +47,27 @@ class Verdict(Struct, frozen=True, kw_only=True):
     params: dict[str, Any] = {}
 
 
+PLANNED = Answer(type=ConditionType.PLANNED, status=True, reason="Planned")
+APPLIED = Answer(type=ConditionType.APPLIED, status=True, reason="Applied")
+APPLYING = Answer(type=ConditionType.APPLIED, status=False, reason="Applying")
 RUNNING = Verdict(phase=Phase.RUNNING, reason="Running")
 STARTING = Verdict(phase=Phase.STARTING, reason="Starting")
+STUCK = Verdict(phase=Phase.DEGRADED, reason="WaitingForEngine")
+WAITING = Answer(type=ConditionType.APPLIED, status=False, reason=STUCK.reason)
 
 
-def conclude(desired: Desired, observed: Observed, steps: Steps, before: PodStatus, now: datetime) -> PodStatus:
+def conclude(  # noqa: PLR0913 - all that a status follows from
+    desired: Desired, observed: Observed, steps: Steps, before: PodStatus, now: datetime, timings: Timings
+) -> PodStatus:
     """Conclude the status; a condition that did not change keeps its ``since``."""
     verdict = _verdict(desired, observed, steps)
+    if steps.waits_for == STUCK.reason and verdict.phase not in SEVERITIES:
+        is_stuck = waited(before, now) >= timedelta(seconds=timings.longest_backoff)
+        verdict = STUCK if is_stuck else verdict
     ready = _ready(desired, observed, steps, before)
     answers: tuple[Answer, ...] = (
-        Answer(type=ConditionType.PLANNED, status=True, reason="Planned"),
-        Answer(type=ConditionType.APPLIED, status=not steps.actions, reason="Applying" if steps.actions else "Applied"),
+        PLANNED,
+        _applied(steps),
         _alive(desired, observed),
         ready,
         _known(ConditionType.ROUTED, observed.routed, before, ("Routed", "NotRouted")),
@@ -80,7 +92,15 @@ def conclude(desired: Desired, observed: Observed, steps: Steps, before: PodStat
     )
 
 
-def unseen(before: PodStatus, probed: Probed | None, error: TemporaryError, now: datetime) -> PodStatus:
+def waited(status: PodStatus, now: datetime) -> timedelta:
+    """Say for how long the engine has been in the midst of something with the pod's container."""
+    applied = status.condition(ConditionType.APPLIED)
+    if applied is None or applied.reason != STUCK.reason:
+        return timedelta()
+    return max(now - applied.since, timedelta())
+
+
+def unseen(before: PodStatus, probed: Probed | None, error: AgentPodError, now: datetime) -> PodStatus:
     """Conclude what is left to say of a pod while nobody can look at it: whether it lives is unknown.
 
     An agent that still answers is still ready; that it is dead is never concluded.
@@ -124,33 +144,34 @@ def _verdict(desired: Desired, observed: Observed, steps: Steps) -> Verdict:
     if record.blocked is not None:
         reason = observed.repair.reason if observed.repair else "PermanentExit"
         return Verdict(phase=Phase.BLOCKED, reason=reason, params={"exit_code": record.blocked})
-    if steps.waits_for == "WaitingToStart":
+    is_up = container is not None and container.state not in DOWN and not _restarts(steps)
+    if steps.waits_for == "WaitingToStart" and not is_up and len(record.failures) < DEGRADED:
         return Verdict(phase=Phase.PENDING, reason="WaitingToStart")
     if _plans(steps, RunOnce):
         return Verdict(phase=Phase.STARTING, reason="Repairing")
     if _plans(steps, CreateContainer):
         return Verdict(phase=Phase.CREATING, reason="Creating")
-    is_up = container is not None and container.state not in DOWN and not _restarts(steps)
     if is_up and record.was_ready:
         if _is_ready(desired, observed, record) is not False:
             return RUNNING
         probed = current_probe(container, observed)
         params = {**probed.result.params, "cause": probed.result.reason} if probed else {}
         return Verdict(phase=Phase.DEGRADED, reason="Ailing", params=params)
-    return _failing(desired, steps) if record.failures else STARTING
+    return _failing(desired, steps, is_up=is_up) if record.failures else STARTING
 
 
-def _failing(desired: Desired, steps: Steps) -> Verdict:
+def _failing(desired: Desired, steps: Steps, *, is_up: bool) -> Verdict:
     """Say that it failed, why, and when the next try is."""
     record = steps.record
     failures = len(record.failures)
     params = {
         "failures": failures,
         "since": record.failures[0].isoformat(),
-        "cause": record.cause,
+        # Who has no limit of its own was killed at the machine's.
+        "cause": "EndedForMachine" if record.cause == KILLED and desired.limits.memory is None else record.cause,
         "exit_code": record.last_exit,
         "limit": desired.limits.memory,
-        "doing": "TriesNow",
+        "doing": "StartsAgain" if is_up else "TriesNow",
     }
     if steps.waits_for == "BackingOff" and record.not_before:
         params |= {"doing": "TriesLater", "next_at": record.not_before.isoformat()}
@@ -223,6 +244,12 @@ def _alive(desired: Desired, observed: Observed) -> Answer:
         reason="ContainerRunning" if is_alive else "ContainerNotRunning",
         params={"container": container.name, "container_state": container.state.value},
     )
+
+
+def _applied(steps: Steps) -> Answer:
+    if steps.actions:
+        return APPLYING
+    return WAITING if steps.waits_for == STUCK.reason else APPLIED
 
 
 def _known(

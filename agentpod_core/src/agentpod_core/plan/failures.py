@@ -29,6 +29,11 @@ REMEMBERED = 20
 GOODBYE = 2.0
 """Seconds before it was lost in which an engine that is being stopped may already end what runs in it."""
 
+KILLED = (137, 143, 255)
+"""What is left of those that a machine which goes down, or an engine, ends."""
+CLEAN = (0, 143)
+"""How an agent ends that had the time to."""
+
 _replace = msgspec.structs.replace
 
 
@@ -66,27 +71,33 @@ def assess(desired: Desired, observed: Observed, record: Record, now: datetime, 
     ends = _ends(container, observed, record) if is_wanted else NO_ENDS
     record = _brought_up(desired, container, record)
     if not is_wanted:
-        record = _forgiven(record)
-        return Assessment(record=record if record.heals is None else _replace(record, heals=None, heal_at=None))
+        is_unclean = container.state in ENDED and container.exit_code not in CLEAN
+        if record.heals or (is_unclean and record.heals is None):
+            # Whoever had to be killed, or was not told yet, is told after its next start.
+            record = _replace(record, heals=0, heal_at=None)
+        return Assessment(record=_forgiven(record))
     record, memory = _out_of_memory(container, observed, record, now, timings)
     is_down = container.state in ENDED or container.state is ContainerState.RESTARTING
     if is_down and ends.failures and container.exit_code in desired.workload.permanent_exits:
         record = _replace(record, blocked=container.exit_code)
     record, silence = readiness(desired, container, observed, record, now, timings)
-    record, growth = watch(observed, record, timings)
-    happenings = (*ends.happenings, *memory, *silence, *growth)
-    if ends.failures or silence:
+    # A stop that failed, or was cut off, leaves an agent silent that is known to be: that is no second failure.
+    is_news = silence is not None and not record.is_silent
+    record, growth = watch(observed, record, now, timings)
+    happenings = (*ends.happenings, *memory, *((silence,) if silence and is_news else ()), *growth)
+    if ends.failures or is_news:
         failures = (*record.failures, *([now] * max(ends.failures, 1)))[-REMEMBERED:]
         record = _replace(
             record,
             failures=failures,
             not_before=now + timings.backoff(len(failures)),
             ready_since=None,
-            cause="FellSilent" if silence else ends.cause,
+            cause="FellSilent" if is_news else ends.cause,
+            is_silent=is_news,
         )
-    if ends.is_unclean or silence:
+    if ends.is_unclean or is_news:
         record = _replace(record, heals=0, heal_at=None)
-    return Assessment(record=record, happenings=happenings, is_hung=bool(silence))
+    return Assessment(record=record, happenings=happenings, is_hung=silence is not None)
 
 
 def _forgiven(record: Record) -> Record:
@@ -113,7 +124,7 @@ def _absence(desired: Desired, observed: Observed, record: Record) -> Assessment
     if is_wanted and record.container_id:
         # It may have been killed in the midst of its work.
         record = _replace(record, heals=0, heal_at=None)
-    record = _new_start(record, None)
+    record = _new_start(record, None, files={})
     if not is_wanted or observed.volumes is None:
         return Assessment(record=record)
     lost = tuple(name for name in record.volumes if name not in observed.volumes)
@@ -132,7 +143,9 @@ def _brought_up(desired: Desired, container: Container, record: Record) -> Recor
     if not same or container.started_at != record.started_at:
         # The engine itself started it again: after a restart of the machine, or somebody did by hand.
         is_strange = same and record.started_at is not None and not record.expects_start
-        record = _new_start(record, container)
+        # What a pass has just made and filled itself has the files that it says.
+        has_files = same or (record.expects_start and record.files == desired.files)
+        record = _new_start(record, container, files=record.files if has_files else {})
         if is_strange and container.state is ContainerState.RUNNING:
             record = _replace(record, heals=0, heal_at=None)
     if container.exit_code is not None and container.exit_code != record.last_exit:
@@ -148,12 +161,12 @@ def _brought_up(desired: Desired, container: Container, record: Record) -> Recor
     return record
 
 
-def _new_start(record: Record, container: Container | None) -> Record:
+def _new_start(record: Record, container: Container | None, *, files: dict[str, str]) -> Record:
     known = container is not None and container.id == record.container_id
     return _replace(
         record,
         container_id=container.id if container else "",
-        files=record.files if known else {},
+        files=files,
         engine_restarts=record.engine_restarts if known else 0,
         started_at=container.started_at if container else None,
         seen_exit=record.seen_exit if known else None,
@@ -162,6 +175,7 @@ def _new_start(record: Record, container: Container | None) -> Record:
         expects_exit=False,
         expects_start=False,
         is_filling=False,
+        is_silent=False,
     )
 
 
@@ -183,22 +197,28 @@ def _ends(container: Container, observed: Observed, record: Record) -> Ends:
     if by_engine:
         reason = "OutOfMemory" if for_memory else "RestartedByEngine"
         happenings.append(_warning("container", reason, times=by_engine))
-    if is_end and _with_engine(container, observed):
-        happenings.append(Happening(kind="container", reason="EndedWithEngine"))
+    if is_end and (reason := _blameless(container, observed)):
+        happenings.append(Happening(kind="container", reason=reason))
         return Ends(failures=by_engine, is_unclean=True, happenings=tuple(happenings))
     if is_end:
         reason = "OutOfMemory" if for_memory else "ContainerExited"
         happenings.append(_warning("container", reason, exit_code=container.exit_code))
-    cause = "EndedForMemory" if for_memory else "EndedByItself"
+    # With which code it ended before the engine started it again, nobody saw.
+    cause = "EndedForMemory" if for_memory else "EndedByItself" if is_end else "EndedAndRestarted"
     return Ends(failures=by_engine + is_end, is_unclean=True, happenings=tuple(happenings), cause=cause)
 
 
-def _with_engine(container: Container, observed: Observed) -> bool:
-    """Say whether a container ended because its engine did: then everything in it did, and no agent is to blame."""
-    if observed.away is None or container.finished_at is None:
-        return False
-    lost, back = observed.away
-    return lost - timedelta(seconds=GOODBYE) <= container.finished_at <= back
+def _blameless(container: Container, observed: Observed) -> str:
+    """Say why an end is no agent's fault: everything ended with the engine, or maybe did; empty where it is."""
+    ended = container.finished_at
+    if ended is None:
+        return ""
+    if observed.away is not None:
+        lost, back = observed.away
+        if lost - timedelta(seconds=GOODBYE) <= ended <= back:
+            return "EndedWithEngine"
+    is_unseen = observed.watched_since is not None and ended < observed.watched_since
+    return "EndedUnseen" if is_unseen and container.exit_code in KILLED and not container.oom_killed else ""
 
 
 def _out_of_memory(

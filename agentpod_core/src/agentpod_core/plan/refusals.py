@@ -13,6 +13,8 @@ from agentpod_core.plan.value import Plan
 from agentpod_core.values.actions import RunOnce, TellHealed
 from agentpod_core.values.status import Condition, ConditionType, Happening, Phase, PodStatus, Severity
 
+LEAVING = (Phase.STOPPING, Phase.DELETING)
+
 
 def applied_badly(
     plan_: Plan,
@@ -36,7 +38,7 @@ def applied_badly(
     if isinstance(error, PermanentError) and any(isinstance(action, RunOnce) for action in plan_.actions):
         # The repair was tried, and mended nothing.
         record = msgspec.structs.replace(record, repaired=True)
-    since = _since(before, error, now)
+    since = _since(before, plan_.status.observed_generation, now)
     condition = Condition(
         type=ConditionType.APPLIED,
         status=False,
@@ -48,7 +50,8 @@ def applied_badly(
     conditions = tuple(condition if one.type is condition.type else one for one in plan_.status.conditions)
     # What is gone was removed in the midst of the pass, which is over soon.
     can_mend = isinstance(error, TemporaryError | NotFoundError)
-    phase = plan_.status.phase if can_mend or plan_.status.phase is Phase.DELETING else Phase.BLOCKED
+    lasts = now - since >= timedelta(seconds=timings.longest_backoff)
+    phase = _phase(plan_.status.phase, can_mend=can_mend, lasts=lasts)
     status = msgspec.structs.replace(
         plan_.status, phase=phase, reason=error.reason, params=error.params, conditions=conditions
     )
@@ -56,7 +59,7 @@ def applied_badly(
     happening = Happening(
         kind="pod",
         reason=error.reason,
-        severity=Severity.WARNING if can_mend else Severity.ERROR,
+        severity=Severity.WARNING if can_mend and not lasts else Severity.ERROR,
         params={**error.params, "phase": phase.value},
     )
     return msgspec.structs.replace(
@@ -70,10 +73,19 @@ def applied_badly(
     )
 
 
-def _since(before: PodStatus, error: AgentPodError, now: datetime) -> datetime:
-    """Say since when that error stands in the way."""
+def _phase(planned: Phase, *, can_mend: bool, lasts: bool) -> Phase:
+    """Say how bad it is: what may pass is no news until it has lasted, and who is to go needs no person."""
+    if planned in LEAVING:
+        return planned
+    if not can_mend:
+        return Phase.BLOCKED
+    return Phase.DEGRADED if lasts and planned is not Phase.CRASH_LOOP else planned
+
+
+def _since(before: PodStatus, generation: int, now: datetime) -> datetime:
+    """Say since when something stands in the way of that spec, whatever it was at first."""
     kept = before.condition(ConditionType.APPLIED)
-    if kept is None or kept.status is not False or kept.reason != error.reason:
+    if kept is None or kept.status is not False or kept.reason == "Applying" or kept.generation != generation:
         return now
     return min(kept.since, now)
 

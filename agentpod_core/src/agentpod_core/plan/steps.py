@@ -7,33 +7,34 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-from agentpod_core.desired import FILES_LABEL, Desired
+from agentpod_core.desired import Desired
 from agentpod_core.observed import Observed
 from agentpod_core.plan.answers import own_container
 from agentpod_core.plan.failures import ENDED
+from agentpod_core.plan.making import creation, file_changes, limits, start, stop, volume_labels
 from agentpod_core.plan.memory import WORRY
 from agentpod_core.values.actions import (
     Action,
-    CreateContainer,
-    CreateVolume,
     ObtainImage,
     RemoveContainer,
     RemoveVolume,
     RunOnce,
-    StartContainer,
     StopContainer,
-    UpdateLimits,
-    WriteFiles,
 )
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import Record
-from agentpod_core.values.workload import File, OnChange
 from agentpod_core.values.world import Container, ContainerState
 
 LIVING = (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
 
 REPAIR_TIMEOUT = 300.0
 """Seconds that an adapter's own repair may take."""
+
+SILENT = "NoAnswer"
+"""The reason to end an agent that hangs."""
+
+UNPAUSE = "PausedByHand"
+"""The reason of the one start that boots nobody: what was paused goes on where it was."""
 
 
 class Steps(Struct, frozen=True, kw_only=True):
@@ -57,19 +58,24 @@ def steps(  # noqa: PLR0913 - all that steps follow from
     if desired.wanted is Wanted.DELETED:
         return Steps(actions=(*extras, *_deletion(desired, observed, container)), record=record)
     if desired.wanted is Wanted.STOPPED:
-        stops = (_stop(desired, "NotWanted"),) if container and container.state in LIVING else ()
+        stops = (stop(desired, "NotWanted"),) if container and container.state in LIVING else ()
         done = msgspec.structs.replace(record, restarts_done=desired.restarts)
         return Steps(actions=(*extras, *stops), record=done)
-    worry = "NoAnswer" if is_hung else WORRY if is_full_soon else ""
+    worry = SILENT if is_hung else WORRY if is_full_soon else ""
     found = _running(desired, observed, container, record, now, worry)
     return Steps(actions=(*extras, *found.actions), record=found.record, waits_for=found.waits_for)
+
+
+def announced(assessed: Record, done: Record) -> Record:
+    """Give the record to be kept while a container is stopped: an end and a start of ours are no surprise."""
+    return msgspec.structs.replace(assessed, expects_exit=True, expects_start=done.expects_start)
 
 
 def _deletion(desired: Desired, observed: Observed, container: Container | None) -> tuple[Action, ...]:
     actions: list[Action] = []
     if container:
         if container.state in LIVING:
-            actions.append(_stop(desired, "Deleting"))
+            actions.append(stop(desired, "Deleting"))
         actions.append(RemoveContainer(container=container.id, reason="Deleting"))
     if not desired.keep_data:
         actions += [RemoveVolume(name=name, reason="Deleting") for name in sorted(observed.volumes or ())]
@@ -82,44 +88,39 @@ def _running(  # noqa: PLR0913 - one return for each of the states that a contai
     if record.blocked is not None:
         return _blocked(desired, observed, container, record)
     if container is None:
-        return _start_or_wait(desired, observed, record, _creation(desired, "NoContainer"), desired.files)
+        return _start_or_wait(desired, observed, record, creation(desired, "NoContainer"))
     if container.state is ContainerState.REMOVING:
         return Steps(record=record, waits_for="WaitingForEngine")
     if reason := _why_anew(desired, container):
-        obtain, *rest = _creation(desired, reason)
-        stops = (_stop(desired, reason),) if container.state in LIVING else ()
-        removal = RemoveContainer(container=container.id, reason=reason)
-        return _start_or_wait(desired, observed, record, (obtain, *stops, removal, *rest), desired.files)
+        if reason == "SpecChanged" and container.state is ContainerState.RUNNING and not observed.has_image:
+            return _until_image(desired, observed, record, now, is_hung=worry == SILENT)
+        return _anew(desired, observed, container, record, reason)
     if container.state is ContainerState.RESTARTING:
-        return Steps(actions=_limits(desired, container, record), record=record, waits_for="WaitingForEngine")
+        return Steps(actions=limits(desired, container, record), record=record, waits_for="WaitingForEngine")
     if container.state is ContainerState.CREATED:
         # Each of its steps may have been cut short, and to repeat one changes nothing.
-        return _start_or_wait(desired, observed, record, _creation(desired, "FirstStart"), desired.files)
+        return _start_or_wait(desired, observed, record, creation(desired, "FirstStart"))
     if container.state in ENDED:
-        if record.not_before and now < record.not_before:
-            return Steps(actions=_limits(desired, container, record), record=record, waits_for="BackingOff")
-        writes, files = _file_changes(desired, container, record)
-        again: tuple[Action, ...] = (*_limits(desired, container, record), *writes, _start(desired, "NotRunning"))
-        return _start_or_wait(desired, observed, record, again, files)
+        return _ended(desired, observed, container, record, now)
     if container.state is ContainerState.PAUSED:
-        return Steps(actions=(_start(desired, "PausedByHand"),), record=record)
-    return _alive(desired, container, record, now, worry)
+        return Steps(actions=(start(desired, UNPAUSE),), record=record)
+    return _alive(desired, observed, container, record, now, worry)
 
 
 def _blocked(desired: Desired, observed: Observed, container: Container | None, record: Record) -> Steps:
     """Keep down what no restart mends, after one try of its own repair."""
     actions: list[Action] = []
     if container is not None:
-        actions += _limits(desired, container, record)
         if container.state in LIVING:
-            actions.append(_stop(desired, "NoRestartMends"))
+            actions.append(stop(desired, "NoRestartMends"))
             record = msgspec.structs.replace(record, expects_exit=True)
+        actions += limits(desired, container, record)
     repair = observed.repair
     if repair is None or repair.command is None or record.repaired:
         return Steps(actions=tuple(actions), record=record)
     run = RunOnce(
         name=f"{desired.container}-once",
-        labels=_volume_labels(desired),
+        labels=volume_labels(desired),
         workload=desired.workload,
         volumes=desired.volumes,
         command=repair.command,
@@ -141,12 +142,27 @@ def _why_anew(desired: Desired, container: Container) -> str:
     return ""
 
 
-def _alive(desired: Desired, container: Container, record: Record, now: datetime, worry: str) -> Steps:
+def _ended(desired: Desired, observed: Observed, container: Container, record: Record, now: datetime) -> Steps:
+    change = limits(desired, container, record)
+    if record.not_before and now < record.not_before:
+        return Steps(actions=change, record=record, waits_for="BackingOff")
+    writes, _ = file_changes(desired, container, record)
+    return _start_or_wait(desired, observed, record, (*change, *writes, start(desired, "NotRunning")))
+
+
+def _anew(desired: Desired, observed: Observed, container: Container, record: Record, reason: str) -> Steps:
+    obtain, *rest = creation(desired, reason)
+    stops = (stop(desired, reason),) if container.state in LIVING else ()
+    removal = RemoveContainer(container=container.id, reason=reason)
+    return _start_or_wait(desired, observed, record, (obtain, *stops, removal, *rest))
+
+
+def _alive(  # noqa: PLR0913 - all that the fate of one that runs follows from
+    desired: Desired, observed: Observed, container: Container, record: Record, now: datetime, worry: str
+) -> Steps:
     """Mend a container that runs; ``worry`` is why its agent is to be started again as it is, empty for none."""
-    is_hung = worry == "NoAnswer"
-    writes, files = _file_changes(desired, container, record)
-    written = {file.path for write in writes for file in write.files}
-    needs_restart = any(file.on_change is OnChange.RESTART for file in desired.workload.files if file.path in written)
+    is_hung = worry == SILENT
+    writes, needs_restart = file_changes(desired, container, record)
     why = (
         "RestartAsked"
         if desired.restarts > record.restarts_done
@@ -156,89 +172,60 @@ def _alive(desired: Desired, container: Container, record: Record, now: datetime
         if needs_restart
         else worry
     )
-    actions: list[Action] = [*_limits(desired, container, record), *writes]
-    rests = bool(is_hung and record.not_before and now < record.not_before)
+    change = limits(desired, container, record)
+    if why and not is_hung and not _has_slot(desired, observed):
+        return Steps(actions=change, record=record, waits_for="WaitingToStart")
     if why:
-        actions = [*_limits(desired, container, record), _stop(desired, why), *writes]
-        actions += [] if rests else [_start(desired, why)]
-    if files == record.files and desired.restarts == record.restarts_done and not why:
-        return Steps(actions=tuple(actions), record=record)
+        # A container that has ended takes any limit, one that runs only those that it keeps to already.
+        done = _again(desired, observed, record, now, why, (*change, *writes), is_hung=is_hung)
+        return Steps(actions=done.actions, record=msgspec.structs.replace(done.record, files=desired.files))
+    if desired.files != record.files or desired.restarts != record.restarts_done:
+        record = msgspec.structs.replace(record, files=desired.files, restarts_done=desired.restarts)
+    return Steps(actions=(*change, *writes), record=record)
+
+
+def _again(  # noqa: PLR0913 - all that a restart follows from
+    desired: Desired,
+    observed: Observed,
+    record: Record,
+    now: datetime,
+    why: str,
+    between: tuple[Action, ...],
+    *,
+    is_hung: bool,
+) -> Steps:
+    """End an agent that runs and start it again; to end one that hangs has no need to wait for its start's turn."""
+    waits = not _has_slot(desired, observed) or bool(record.not_before and now < record.not_before)
+    rests = is_hung and waits
+    starts = () if rests else (start(desired, why),)
     done = msgspec.structs.replace(
         record,
-        files=files,
         restarts_done=desired.restarts,
-        expects_exit=rests or record.expects_exit,
-        expects_start=bool(why) and not rests,
+        expects_exit=rests,
+        expects_start=not rests,
+        heals=0,
+        heal_at=None,
     )
-    return Steps(actions=tuple(actions), record=done)
+    return Steps(actions=(stop(desired, why), *between, *starts), record=done)
 
 
-def _start_or_wait(
-    desired: Desired, observed: Observed, record: Record, actions: tuple[Action, ...], files: dict[str, str]
-) -> Steps:
-    """Go on where a boot slot is free; else wait, and leave what runs alone. ``files`` are those in place then."""
-    if not observed.has_boot_slot and desired.workload.boot_cost > 0:
+def _until_image(desired: Desired, observed: Observed, record: Record, now: datetime, *, is_hung: bool) -> Steps:
+    """Bring the image of what is to come while what is there runs on, and is mended as it is."""
+    if is_hung:
+        return _again(desired, observed, record, now, SILENT, (), is_hung=True)
+    return Steps(actions=(ObtainImage(image=desired.workload.image, reason="SpecChanged"),), record=record)
+
+
+def _has_slot(desired: Desired, observed: Observed) -> bool:
+    return observed.has_boot_slot or desired.workload.boot_cost <= 0
+
+
+def _start_or_wait(desired: Desired, observed: Observed, record: Record, actions: tuple[Action, ...]) -> Steps:
+    """Go on where a boot slot is free; else wait, and leave what runs alone."""
+    if not _has_slot(desired, observed):
         return Steps(record=record, waits_for="WaitingToStart")
-    done = msgspec.structs.replace(record, restarts_done=desired.restarts, files=files, expects_start=True)
+    if any(isinstance(action, StopContainer) for action in actions):
+        # How it ends nobody sees: it may have had to be killed.
+        record = msgspec.structs.replace(record, heals=0, heal_at=None)
+    done = msgspec.structs.replace(record, restarts_done=desired.restarts, files=desired.files, expects_start=True)
     return Steps(actions=actions, record=done)
-
-
-def _creation(desired: Desired, reason: str) -> tuple[Action, ...]:
-    obtain = ObtainImage(image=desired.workload.image, reason=reason)
-    volumes = (
-        CreateVolume(name=name, labels=_volume_labels(desired), reason=reason)
-        for _, name in sorted(desired.volumes.items())
-    )
-    create = CreateContainer(
-        name=desired.container,
-        labels=desired.labels,
-        workload=desired.workload,
-        volumes=desired.volumes,
-        network=desired.network,
-        address=desired.address,
-        hostname=desired.hostname,
-        reason=reason,
-    )
-    write = _write(desired, desired.workload.files, "FirstStart")
-    writes = (write,) if write.files else ()
-    return (obtain, *volumes, create, *writes, _start(desired, reason))
-
-
-def _volume_labels(desired: Desired) -> dict[str, str]:
-    # A volume outlives specs, and a volume's labels cannot change: only what never changes goes in.
-    return {key: value for key, value in desired.labels.items() if key not in {"agentpod.spec-hash", FILES_LABEL}}
-
-
-def _file_changes(
-    desired: Desired, container: Container, record: Record
-) -> tuple[tuple[WriteFiles, ...], dict[str, str]]:
-    known = record.files if record.container_id == container.id else {}
-    if not known and container.labels.get(FILES_LABEL) == desired.labels[FILES_LABEL]:
-        # Made by a pass that was cut off before it could write down what it did.
-        known = desired.files
-    changed = tuple(file for file in desired.workload.files if known.get(file.path) != desired.files[file.path])
-    return ((_write(desired, changed, "FilesChanged"),) if changed else ()), desired.files
-
-
-def _limits(desired: Desired, container: Container, record: Record) -> tuple[UpdateLimits, ...]:
-    """Let the engine answer the first exit alone; from the second on, the timing is ours."""
-    if container.limits is None:
-        return ()
-    engine_restarts = len(record.failures) < 2 and record.blocked is None and not record.repaired  # noqa: PLR2004 - the first failure is the engine's
-    wanted = desired.limits if engine_restarts else msgspec.structs.replace(desired.limits, restart=False)
-    if container.limits == wanted:
-        return ()
-    return (UpdateLimits(container=desired.container, limits=wanted, reason="LimitsDiffer"),)
-
-
-def _write(desired: Desired, files: tuple[File, ...], reason: str) -> WriteFiles:
-    security = desired.workload.security
-    return WriteFiles(container=desired.container, files=files, uid=security.uid, gid=security.gid, reason=reason)
-
-
-def _start(desired: Desired, reason: str) -> StartContainer:
-    return StartContainer(container=desired.container, reason=reason)
-
-
-def _stop(desired: Desired, reason: str) -> StopContainer:
-    return StopContainer(container=desired.container, timeout=desired.workload.stop_timeout, reason=reason)

@@ -6,6 +6,10 @@ from datetime import timedelta
 
 from msgspec import Struct
 
+QUICK_LOOK = 2.0
+DOUBLINGS = 20
+"""After so many a pause is the longest, whatever the first was; twice as much some thousand times is no number."""
+
 
 class Timings(Struct, frozen=True, kw_only=True):
     """All in seconds.
@@ -16,7 +20,8 @@ class Timings(Struct, frozen=True, kw_only=True):
     ``settle`` is how soon to look again at something that moves by itself. ``last_words`` is how long
     after it killed for want of memory the engine may take to say that this was the end; it is the
     engine's own time, and never scaled. ``full_soon`` is how long before its memory is full a pod that
-    grows is reported.
+    grows is reported. ``look`` is how long the engine may take to show what there is, and ``absence`` how
+    long it may be away until that is told.
     """
 
     first_backoff: float = 10.0
@@ -26,6 +31,8 @@ class Timings(Struct, frozen=True, kw_only=True):
     settle: float = 1.0
     last_words: float = 0.5
     full_soon: float = 3600.0
+    look: float = 10.0
+    absence: float = 30.0
 
     def scaled(self, factor: float) -> Timings:
         """Give the same patience, faster (below 1) or slower."""
@@ -37,10 +44,13 @@ class Timings(Struct, frozen=True, kw_only=True):
             settle=min(self.settle, self.settle * factor),
             last_words=self.last_words,
             full_soon=self.full_soon * factor,
+            # Beyond some point no engine is faster because everybody else is.
+            look=max(self.look * factor, QUICK_LOOK),
+            absence=self.absence * factor,
         )
 
     def backoff(self, failures: int) -> timedelta:
         """Give how long to wait before the try that follows that many failures in a row."""
         if failures < 2:  # noqa: PLR2004 - the first failure is answered at once
             return timedelta()
-        return timedelta(seconds=min(self.first_backoff * 2.0 ** (failures - 2), self.longest_backoff))
+        return timedelta(seconds=min(self.first_backoff * 2.0 ** min(failures - 2, DOUBLINGS), self.longest_backoff))

@@ -16,7 +16,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     ``assessed`` is the record before the actions, ``record`` the one that holds once all of them
     are done. ``waits_for`` is a reason of the catalogue where something is to be done and cannot be yet. ``wake_at``
-    is when to look again though nothing happens; None for the usual resync.
+    is when to look again though nothing happens; None for the usual resync. ``unchanged`` is the status that holds
+    for as long as nothing of it is done, where that ends an agent that runs.
     ``is_gone`` says that nothing of a deleted pod is left.
     """
 
@@ -27,5 +28,6 @@ class Plan(Struct, frozen=True, kw_only=True):
     happenings: tuple[Happening, ...] = ()
     alerts: tuple[AlertChange, ...] = ()
     waits_for: str = ""
+    unchanged: PodStatus | None = None
     wake_at: datetime | None = None
     is_gone: bool = False

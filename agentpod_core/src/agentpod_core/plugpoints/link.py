@@ -47,7 +47,8 @@ class Link(Protocol):
 
     Every call is bounded in time (``timeout`` seconds in all) and size, and raises TemporaryError
     (``Unreachable``, ``Timeout``) where the agent cannot be reached; it never raises for what the
-    agent answered. Credentials and the forwarded address are set by the link.
+    agent answered. Credentials and the forwarded address are set by the link; where one cannot be
+    read, ``SecretNotRead`` is raised, and the agent is not asked.
     """
 
     async def http(  # noqa: PLR0913 - the fields of a request

@@ -17,6 +17,9 @@ class HealthProbe(Impure):
     async def check(self, link: Link, settings: dict[str, Any], *, timeout: float) -> ProbeResult:  # noqa: ASYNC109
         """Ask once, within ``timeout`` seconds. Never raises for an unhealthy agent, never hangs.
 
+        An error of the link keeps its reason, in the result or raised on: some speak of the platform
+        (``SecretNotRead``), and are not held against the agent.
+
         Raises:
             ConfigError: the workload's ``settings`` make no sense to this probe.
         """

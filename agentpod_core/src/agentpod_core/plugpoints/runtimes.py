@@ -28,6 +28,14 @@ class Runtime(Impure):
     async def observe(self) -> World:
         """List everything of this instance: one shallow look, cheap with 500 pods."""
 
+    async def observe_pod(self, pod_id: str) -> World:
+        """List what there is of one pod: its containers, shallowly, and its volumes; by default out of everything."""
+        world = await self.observe()
+        return World(
+            containers=tuple(one for one in world.containers if one.pod_id == pod_id),
+            volumes=tuple(one for one in world.volumes if one.labels.get("agentpod.pod-id") == pod_id),
+        )
+
     @abstractmethod
     async def inspect(self, name: str) -> Container | None:
         """Look deeply at one container by id or name; None where there is none or it is not ours."""

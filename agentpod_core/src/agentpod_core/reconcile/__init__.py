@@ -6,31 +6,38 @@ Acts on a fresh look at the world, never on the event that caused the pass.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 
 import msgspec
 
 from agentpod_core.desired import Desired, desire, lesser_life
-from agentpod_core.errors import AgentPodError, ConflictError, NotFoundError, TemporaryError
+from agentpod_core.errors import AgentPodError, ConflictError, NotFoundError
 from agentpod_core.observed import Observed, Probed, Trend
 from agentpod_core.plan import Plan, applied_badly, plan, unseen
+from agentpod_core.plan.steps import UNPAUSE
 from agentpod_core.ports import PodInput, RouteInput, TenantInput
 from agentpod_core.reconcile.applying import Changes
+from agentpod_core.reconcile.asking import Engine, in_our_words
 from agentpod_core.reconcile.boots import Boots
 from agentpod_core.reconcile.fence import Fence
 from agentpod_core.reconcile.noticing import Notes
 from agentpod_core.reconcile.parts import Merge, Parts, Pass, keep_wanted
 from agentpod_core.reconcile.turns import Turns
+from agentpod_core.reconcile.waits import OtherwiseWanted
 from agentpod_core.values import names
 from agentpod_core.values.actions import StartContainer
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.reports import Repair
 from agentpod_core.values.routes import Route
-from agentpod_core.values.status import ConditionType, Happening, Phase, PodStatus, Record
+from agentpod_core.values.status import ConditionType, Happening, PodStatus, Record
 from agentpod_core.values.workload import main_port
 from agentpod_core.values.world import Container, ContainerState, Endpoint, Protection, World
 
 __all__ = ["Merge", "Parts", "Pass", "Reconciler", "is_refused", "keep_wanted"]
+
+UNDER_WAY = ("Applying", "WaitingForEngine")
+"""Reasons for which not all is applied that speak of no failure."""
 
 ROUNDS = 6
 """So many plans in one pass before it lets other keys have their turn."""
@@ -50,7 +57,8 @@ class Reconciler:
         notes: Notes | None = None,
         trend: Callable[[str, datetime | None], Trend | None] = lambda _pod_id, _started_at: None,
     ) -> None:
-        self.changes = Changes(parts, fence, turns)
+        self.engine = Engine(parts.runtime, parts.timings.look)
+        self.changes = Changes(parts, self.engine, fence, turns)
         self.protection = protection
         self.routed: frozenset[str] | None = None
         self.is_engine_away: bool | None = None
@@ -58,18 +66,28 @@ class Reconciler:
         self._parts = parts
         self._fence = fence
         self._boots = boots
+        self._turns = turns
         self._probed = probed
         self._trend = trend
         self._addresses: dict[str, str] = {}
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the leader that this makes passes for."""
+        return self._fence.epoch
+
+    def changed(self, pod_id: str) -> None:
+        """Take note that something else may be wanted of a pod: a pass that waits for what takes long lets go of it."""
+        self.changes.waits.changed(pod_id)
 
     async def pod(self, pod_id: str) -> Pass:  # noqa: C901 - one pass from its first look to its last word
         """Bring one pod closer to what is wanted of it.
 
         Raises:
-            TemporaryError: the engine or the store does not answer; nothing was concluded, but
-                that it is unknown how the pod is where the engine is known to be away.
-            ConflictError: ``NotLeader``.
+            AgentPodError: the engine or the store does not answer; nothing was concluded, but that it is
+                unknown how the pod is where the engine is known to be away. ``NotLeader``.
         """
+        self.changes.waits.begin(pod_id)
         pod = stored = await self._parts.store.pod(pod_id)
         if pod is None or stored is None:
             self._forget(pod_id)
@@ -78,8 +96,11 @@ class Reconciler:
         before, record, container = pod.status, pod.record, None
         for is_last in (*[False] * (ROUNDS - 1), True):
             try:
-                observed = await self._observe(desired, pod.spec.adapter, record)
-            except TemporaryError as error:
+                # An engine that is away may take its time for each answer, and all others have to be heard meanwhile.
+                async with self._turns.lent() if self.is_engine_away else nullcontext():
+                    observed = await self._observe(desired, pod.spec.adapter, record)
+            except AgentPodError as error:
+                self._boots.forgo(pod_id)
                 await self._unseen(stored, error)
                 raise
             container = next((one for one in observed.containers if one.name == desired.container), None)
@@ -87,7 +108,7 @@ class Reconciler:
             if found.is_gone:
                 return await self._gone(pod)
             if not found.actions:
-                if found.status.reason == "WaitingToStart":
+                if found.waits_for == "WaitingToStart":
                     self._boots.wait(pod_id, pod.workload.boot_cost)
                 elif not _is_booting(container, found):
                     self._boots.release(pod_id)
@@ -96,15 +117,16 @@ class Reconciler:
             if _boots(pod, found) and not self._boots.take(pod_id, pod.workload.boot_cost):
                 # Another pod took the last slot since this plan was made; the next look says so.
                 continue
-            stored = await self._announce(pod, stored, found, before)
             try:
-                await self.changes.all(pod, found.actions)
-            except Exception as error:  # noqa: BLE001 - a runtime may raise anything; what it was is shown and logged
-                if isinstance(error, NotFoundError) and not is_last:
-                    # Somebody removed it in the midst of this; what is there now is another matter.
-                    before, record = found.status, found.assessed
-                    continue
-                failed = await self._failed(pod, stored, found, self.changes.understood(error))
+                stored, found, trouble = await self._try(pod, stored, found, before)
+            except OtherwiseWanted:
+                return Pass(pod=pod, status=found.status, container=container, wake_at=self._parts.clock.now())
+            if isinstance(trouble, NotFoundError) and not is_last:
+                # Somebody removed it in the midst of this; what is there now is another matter.
+                before, record = found.status, found.assessed
+                continue
+            if trouble is not None:
+                failed = await self._failed(pod, stored, found, trouble)
                 self.changes.networks.discard(desired.network)
                 return Pass(pod=pod, status=failed.status, container=container, wake_at=failed.wake_at)
             before, record = found.status, found.record
@@ -114,17 +136,38 @@ class Reconciler:
         later = self._parts.clock.now() + timedelta(seconds=self._parts.timings.first_backoff)
         return Pass(pod=pod, status=before, container=container, wake_at=later)
 
+    async def _try(
+        self, pod: PodInput, stored: PodInput, found: Plan, before: PodStatus
+    ) -> tuple[PodInput, Plan, AgentPodError | None]:
+        """Write down what is about to be done, and do it; gives what is stored then, and what went wrong with what."""
+        error: AgentPodError | None = None
+        try:
+            await self.changes.rehearse(pod, found.actions)
+        except AgentPodError as missing:
+            # Nothing was done, so the agent is as well as it was.
+            error = missing
+            found = _without_pod_news(msgspec.structs.replace(found, status=found.unchanged or found.status))
+        stored = await self._announce(pod, stored, found, before)
+        if error is None:
+            try:
+                await self.changes.all(pod, found.actions)
+            except AgentPodError as failed:
+                error = failed
+        return stored, found, error
+
     async def _announce(self, pod: PodInput, stored: PodInput, found: Plan, before: PodStatus) -> PodInput:
         """Write down what is about to be done, if that is news; another try of what was refused is none."""
         is_new = found.status.phase is not before.phase
         if is_refused(pod):
             found = _without_pod_news(found)
             is_new = False
+        # That the next end is our own doing has to be known to whoever takes over in the midst of it.
+        is_new = is_new or (found.assessed.expects_exit and not stored.record.expects_exit)
         if is_new or found.happenings or found.alerts:
             return await self._save(stored, found, found.assessed)
         return stored
 
-    async def _unseen(self, stored: PodInput, error: TemporaryError) -> None:
+    async def _unseen(self, stored: PodInput, error: AgentPodError) -> None:
         if not self.is_engine_away:
             return
         status = unseen(stored.status, self._probed(stored.id), error, self._parts.clock.now())
@@ -142,9 +185,9 @@ class Reconciler:
             raise error
         self._boots.release(pod.id)
         # What led to this was announced before it was tried.
-        found = msgspec.structs.replace(found, happenings=())
+        found = msgspec.structs.replace(found, happenings=(), alerts=())
         failed = applied_badly(found, error, self._parts.clock.now(), self._parts.timings, before=pod.status)
-        if pod.status.reason == failed.status.reason:
+        if (pod.status.reason, pod.status.phase) == (failed.status.reason, failed.status.phase):
             failed = _without_pod_news(failed)
         await self._save(stored, failed, failed.record)
         return failed
@@ -214,16 +257,14 @@ class Reconciler:
         return plan(desired, observed, record, now, before=before, timings=timings)
 
     async def _observe(self, desired: Desired, adapter: str, record: Record) -> Observed:
-        container = await self._parts.runtime.inspect(desired.container)
+        container = await self.engine.inspect(desired.container)
         containers: tuple[Container, ...] = (container,) if container else ()
         volumes: tuple[str, ...] | None = None
         is_remade = container is None and bool(record.volumes)
         if desired.wanted is Wanted.DELETED or self.notes.is_doubled(desired.pod_id) or is_remade:
-            world = await self._parts.runtime.observe()
-            volumes = tuple(one.name for one in world.volumes if one.labels.get("agentpod.pod-id") == desired.pod_id)
-            containers += tuple(
-                one for one in world.containers if one.pod_id == desired.pod_id and one.name != desired.container
-            )
+            world = await self.engine.observe_pod(desired.pod_id)
+            volumes = tuple(one.name for one in world.volumes)
+            containers += tuple(one for one in world.containers if one.name != desired.container)
         if container and container.state is ContainerState.RUNNING:
             if container.address:
                 self._addresses[desired.pod_id] = container.address
@@ -240,9 +281,19 @@ class Reconciler:
             adapter_lack=self._parts.adapter_lack(adapter),
             oom_at=self.notes.oom_at(desired.pod_id),
             away=self.notes.away,
+            watched_since=self.notes.since,
+            has_image=await self._has_image(desired, container),
             trend=self._trend(desired.pod_id, container.started_at) if container else None,
             repair=await self._repair(desired, adapter, container, record),
         )
+
+    async def _has_image(self, desired: Desired, container: Container | None) -> bool:
+        """Say whether a container that runs could be made anew at once; true where that is not asked for."""
+        if container is None or container.state is not ContainerState.RUNNING:
+            return True
+        if container.spec_hash == desired.spec_hash or desired.wanted is not Wanted.RUNNING:
+            return True
+        return await self.engine.has_image(desired.workload.image)
 
     async def _repair(
         self, desired: Desired, adapter: str, container: Container | None, record: Record
@@ -250,7 +301,10 @@ class Reconciler:
         code = record.blocked
         if code is None and container and container.exit_code in desired.workload.permanent_exits:
             code = container.exit_code
-        return None if code is None else await self._parts.mend(adapter, code)
+        if code is None:
+            return None
+        with in_our_words(adapter, "repair"):
+            return await self._parts.mend(adapter, code)
 
     async def _save(self, stored: PodInput, found: Plan, record: Record) -> PodInput:
         """Write what differs from what is stored; gives the pod as it is stored then."""
@@ -272,11 +326,11 @@ class Reconciler:
 
 
 def is_refused(pod: PodInput) -> bool:
-    """Say whether the last try to apply this very spec was refused, so that the next one is no news."""
-    if pod.status.phase is not Phase.BLOCKED or pod.status.observed_generation != pod.generation:
-        return False
+    """Say whether the last try to apply this very spec failed, so that the next one is no news."""
     applied = pod.status.condition(ConditionType.APPLIED)
-    return applied is not None and applied.status is False
+    if applied is None or applied.status is not False or applied.reason in UNDER_WAY:
+        return False
+    return pod.status.observed_generation == pod.generation
 
 
 def _without_pod_news(found: Plan) -> Plan:
@@ -289,4 +343,6 @@ def _is_booting(container: Container | None, found: Plan) -> bool:
 
 
 def _boots(pod: PodInput, found: Plan) -> bool:
-    return pod.workload.boot_cost > 0 and any(isinstance(action, StartContainer) for action in found.actions)
+    return pod.workload.boot_cost > 0 and any(
+        isinstance(action, StartContainer) and action.reason != UNPAUSE for action in found.actions
+    )

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import traceback
 from collections.abc import Sequence
 
 import msgspec
 
 from agentpod_core.desired import effective_wanted, is_secret
-from agentpod_core.errors import AgentPodError, TemporaryError
+from agentpod_core.errors import AgentPodError
+from agentpod_core.plan.steps import SILENT
 from agentpod_core.ports import PodInput
+from agentpod_core.reconcile.asking import Engine, in_our_words
 from agentpod_core.reconcile.fence import Fence
 from agentpod_core.reconcile.material import material
 from agentpod_core.reconcile.parts import Parts
 from agentpod_core.reconcile.turns import Turns
+from agentpod_core.reconcile.waits import Waits
 from agentpod_core.values import names
 from agentpod_core.values.actions import (
     Action,
@@ -33,37 +34,34 @@ from agentpod_core.values.pods import Lease, Wanted
 from agentpod_core.values.workload import File, OnChange
 from agentpod_core.values.world import Endpoint
 
-logger = logging.getLogger(__name__)
-
 MERGED_LIMIT = 4 * 1024 * 1024
 """The largest file, in bytes, that an agent may have made of one that is merged."""
 
 SLOW = (ObtainImage, RunOnce, StopContainer)
 """What takes as long as a registry or an agent likes."""
 
+VAIN = (ObtainImage, RunOnce)
+"""What of that is in vain once something else is wanted, and leaves nothing behind when it is cut short."""
+
 
 class Changes:
     """Makes changes for one leader. ``networks`` are those that are known to be there."""
 
-    def __init__(self, parts: Parts, fence: Fence, turns: Turns) -> None:
+    def __init__(self, parts: Parts, engine: Engine, fence: Fence, turns: Turns) -> None:
         self.networks: set[str] = set()
+        self.waits = Waits()
         self._parts = parts
+        self._engine = engine
         self._fence = fence
         self._turns = turns
         self._locks: dict[str, asyncio.Lock] = {}
 
-    def understood(self, error: Exception) -> AgentPodError:
-        """Give what a runtime raised as one of our errors, and log what was none."""
-        if isinstance(error, AgentPodError):
-            return error
-        # Not in its own words, for they may hold a secret that it was given.
-        kind = f"{type(error).__name__}: {error.strerror}" if isinstance(error, OSError) else type(error).__name__
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        logger.error("the runtime %s failed: %s at %s:%s", self._parts.runtime.name, kind, frame.filename, frame.lineno)
-        return TemporaryError("PluginFailed", plugin=self._parts.runtime.name, call="apply", error=kind)
-
     async def all(self, pod: PodInput, actions: Sequence[PlannedAction]) -> None:
-        """Make a pod's changes, one after another, in the network that it needs."""
+        """Make a pod's changes, one after another, in the network that it needs.
+
+        Raises:
+            OtherwiseWanted: something else is wanted of the pod by now, and the rest was left undone.
+        """
         if effective_wanted(pod) is Wanted.RUNNING:
             await self.network(pod.tenant_id, pod.tenant, pod.lease)
         for action in actions:
@@ -72,12 +70,24 @@ class Changes:
                 continue
             if isinstance(action, WriteFiles):
                 action = await self._merged(pod, action)  # noqa: PLW2901 - the same change, made precise
-            await self.one(pod.tenant_id, action)
+            async with self.waits.of(pod.id) if isinstance(action, VAIN) else contextlib.nullcontext():
+                await self.one(pod.tenant_id, action)
+
+    async def rehearse(self, pod: PodInput, actions: Sequence[PlannedAction]) -> None:
+        """Find out what would fail for want of a secret or an adapter before an agent that works is stopped for it."""
+        if not any(isinstance(action, StopContainer) and action.reason != SILENT for action in actions):
+            return
+        for action in actions:
+            if not isinstance(action, TellHealed):
+                await material(self._parts.store, pod.tenant_id, action)
+            if isinstance(action, WriteFiles):
+                await self._merged(pod, action)
 
     async def _tell_healed(self, pod: PodInput, action: TellHealed) -> None:
         endpoint = Endpoint(host=action.address, port=pod.workload.main_port() or 0)
         async with self._turns.lent(), self._fence.held():
-            await self._parts.heal(pod, endpoint, action.container)
+            with in_our_words(pod.spec.adapter, "after_heal"):
+                await self._parts.heal(pod, endpoint, action.container)
 
     async def _merged(self, pod: PodInput, action: WriteFiles) -> WriteFiles:
         files = [await self._merged_file(pod, action.container, file) for file in action.files]
@@ -86,12 +96,13 @@ class Changes:
     async def _merged_file(self, pod: PodInput, container: str, file: File) -> File:
         if file.on_change is not OnChange.MERGED or is_secret(file):
             return file
-        current = await self._parts.runtime.read(container, file.path, limit=MERGED_LIMIT)
+        current = await self._engine.read(container, file.path, limit=MERGED_LIMIT)
         if current is None:
             return file
         wanted = "".join(part for part in file.parts if isinstance(part, str)).encode()
-        merged = await self._parts.merge(pod.spec.adapter, file, current, wanted)
-        return msgspec.structs.replace(file, parts=(merged.decode(),))
+        with in_our_words(pod.spec.adapter, "merge"):
+            merged = (await self._parts.merge(pod.spec.adapter, file, current, wanted)).decode()
+        return msgspec.structs.replace(file, parts=(merged,))
 
     async def one(self, tenant_id: str, action: Action) -> None:
         """Make one change, with the secrets of that tenant, as long as we lead."""
@@ -103,7 +114,7 @@ class Changes:
             with self._parts.telemetry.span("act", action=name, why=action.reason):
                 turn = self._turns.lent() if isinstance(action, SLOW) else contextlib.nullcontext()
                 async with turn, self._fence.held():
-                    await self._parts.runtime.apply(action, values)
+                    await self._engine.apply(action, values)
             outcome = "ok"
         except AgentPodError as error:
             outcome = error.reason

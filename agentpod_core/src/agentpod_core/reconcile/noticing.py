@@ -11,10 +11,12 @@ from agentpod_core.values.world import EngineEvent, World
 class Notes:
     """What was heard of one instance's containers.
 
-    ``away`` is since when and until when the engine was gone the last time; None while it was not.
+    ``away`` is since when and until when the engine was gone the last time; None while it was not. ``since`` is since
+    when anybody listens.
     """
 
-    def __init__(self, instance: str) -> None:
+    def __init__(self, instance: str, since: datetime | None = None) -> None:
+        self.since = since
         self.away: tuple[datetime, datetime] | None = None
         self._instance = instance
         self._kills: dict[str, datetime] = {}

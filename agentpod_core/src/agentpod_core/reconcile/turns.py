@@ -8,22 +8,24 @@ from contextlib import asynccontextmanager
 
 
 class Turns:
-    """So many may work at the same time; ``async with`` waits for a turn."""
+    """So many may work at the same time; whoever takes a turn gives it back."""
 
     def __init__(self, turns: int) -> None:
         self._free = asyncio.Semaphore(turns)
 
-    async def __aenter__(self) -> None:
+    async def take(self) -> None:
+        """Wait for a turn."""
         await self._free.acquire()
 
-    async def __aexit__(self, *_: object) -> None:
+    def give(self) -> None:
+        """Give a turn back."""
         self._free.release()
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[None]:
         """Let somebody else work while this one only waits for something; it takes a turn again afterwards."""
-        self._free.release()
+        self.give()
         try:
             yield
         finally:
-            await self._free.acquire()
+            await self.take()

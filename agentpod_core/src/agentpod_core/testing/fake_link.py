@@ -82,7 +82,8 @@ class FakeLink:
     ``replies`` maps ``"GET /healthz"`` (or a path, for every method) to what it answers, other
     paths answer 404. ``sockets`` maps paths to scripts, or to the messages that greet. Change the
     attributes in mid-test: ``unreachable`` refuses every call, ``silent`` lets every call run into
-    its timeout, ``stuck`` does not even keep the timeout.
+    its timeout, ``stuck`` does not even keep the timeout. ``trouble`` is the platform's own, such as a secret that
+    cannot be read: every call raises it.
     """
 
     def __init__(  # noqa: PLR0913 - each is one thing that an agent has
@@ -96,6 +97,7 @@ class FakeLink:
         unreachable: bool = False,
         silent: bool = False,
         stuck: bool = False,
+        trouble: TemporaryError | None = None,
         limit: int = LIMIT,
     ) -> None:
         self.replies: dict[str, Answer] = dict(replies or {})
@@ -106,6 +108,7 @@ class FakeLink:
         self.unreachable = unreachable
         self.silent = silent
         self.stuck = stuck
+        self.trouble = trouble
         self.asked: list[Asked] = []
         self.opened: list[FakeSocket] = []
         self._limit = limit
@@ -181,6 +184,8 @@ class FakeLink:
 
     async def _reach(self, asked: Asked, seconds: float) -> None:
         self.asked.append(asked)
+        if self.trouble is not None:
+            raise self.trouble
         if self.unreachable:
             raise TemporaryError("Unreachable")
         if self.stuck:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from agentpod_core.embedding import MemoryStore, Told
-from agentpod_core.embedding.memory import KeptAlert
+from agentpod_core.embedding.memory_alerts import KeptAlert
 from agentpod_core.errors import TemporaryError
 from agentpod_core.ports import RESYNC, Sample
 from agentpod_core.testing.store_stage import WORKLOAD
@@ -46,7 +46,7 @@ class FakeStore(MemoryStore):
 
     async def events(self) -> list[Told]:
         """Read all events in their order."""
-        return list(self.told)
+        return self.told
 
     async def history(self, pod_id: str) -> list[Sample]:
         """Read what is kept of a pod's samples, the oldest first."""
@@ -54,7 +54,7 @@ class FakeStore(MemoryStore):
 
     async def kept_alerts(self) -> list[KeptAlert]:
         """Read all alerts in the order in which they were raised."""
-        return list(self.alerts)
+        return self.alerts
 
     async def pass_time(self, seconds: float) -> None:
         """Move the lease's clock on."""

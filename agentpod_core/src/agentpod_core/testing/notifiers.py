@@ -41,6 +41,24 @@ def alert(number: int = 1, *, recovered: bool = False) -> Alert:
     )
 
 
+def gathered(count: int) -> Alert:
+    """Give an alert that stands for so many."""
+    alerts = tuple(alert(number) for number in range(1, count + 1))
+    return Alert(
+        id=alerts[0].id,
+        alert_id=alerts[0].alert_id,
+        reason="SeveralAlerts",
+        severity=Severity.ERROR,
+        tenant="contract-tenant",
+        pod="",
+        at=alerts[0].at,
+        title=f"AgentPod: {count} alerts",
+        text="\n".join(f"{one.title}." for one in alerts),
+        url="https://agentpod.example/dashboard",
+        alerts=alerts,
+    )
+
+
 def taken(notifier: Notifier[Any], given: Mapping[str, Any]) -> tuple[Any, dict[SecretRef, str]]:
     """Take a target as a person gives it, the way the platform does: its secrets go apart.
 
@@ -76,7 +94,8 @@ class NotifierContract(ImpureContract):
     ``wrong_targets`` (a list of targets that make no sense), ``secret_texts`` (the secrets that stand in all of
     these but the first). Targets are given as a person types them in. Flags: ``can_hang`` False where no target
     can keep a notifier waiting, ``can_refuse`` False where none has a way to refuse for good, ``holds_secrets``
-    False where targets have none, ``is_installed``. ``patience`` is the number of seconds in which a send has to
+    False where targets have none, ``is_installed``. That messages gather shows by itself.
+    ``patience`` is the number of seconds in which a send has to
     end one way or the other. The whole of what an author writes::
 
         class TestMyNotifier(NotifierContract):
@@ -116,12 +135,18 @@ class NotifierContract(ImpureContract):
     can_hang: ClassVar[bool] = True
     can_refuse: ClassVar[bool] = True
     holds_secrets: ClassVar[bool] = True
+    gathers: ClassVar[bool | None] = None
     patience: ClassVar[float] = 30.0
 
     parts: ClassVar[tuple[Part, ...]] = (
         Part(flag="can_hang", uncovered="what it does when its target never answers", fixtures=("hanging",)),
         Part(flag="can_refuse", uncovered="what it does when its target refuses for good", fixtures=("refusing",)),
         Part(flag="holds_secrets", uncovered="that targets and errors show no secret", fixtures=("secret_texts",)),
+        Part(
+            flag="gathers",
+            uncovered="how it tells several alerts in one message",
+            shown_by=lambda request: bool(request.getfixturevalue("notifier").gathers),
+        ),
     )
 
     @to_define
@@ -226,6 +251,16 @@ class NotifierContract(ImpureContract):
         arrived = await inbox()
         assert len(arrived) == 5
         assert all(any(f"pod-{number}" in text for text in arrived) for number in range(5))
+
+    @needs("gathers")
+    async def test_gathered_alerts_are_one_message(
+        self, notifier: Notifier[Any], target: dict[str, Any], inbox: Inbox
+    ) -> None:
+        """An alert that stands for fifty is one message, and it names every one of them."""
+        target_, material = taken(notifier, target)
+        await notifier.send(gathered(50), target_, material)
+        (arrived,) = await inbox()
+        assert [number for number in range(1, 51) if f"contract-tenant/pod-{number}: crash loop." not in arrived] == []
 
     async def test_unreachable_target_is_temporary(self, notifier: Notifier[Any], unreachable: dict[str, Any]) -> None:
         """A target that cannot be reached asks for another try, in bounded time."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from agentpod_core.errors import ConfigError
+from agentpod_core.errors import AgentPodError, ConfigError, TemporaryError
 from agentpod_core.plugpoints.link import Link
 from agentpod_core.plugpoints.probes import HealthProbe
 from agentpod_core.testing.fake_link import FakeLink
@@ -16,6 +16,7 @@ from agentpod_core.testing.offers import ImpureContract
 from agentpod_core.testing.parts import Part, needs, to_define
 
 TIMEOUT = 0.2
+TROUBLE = TemporaryError("SecretNotRead", secret="token", cause="Timeout")  # noqa: S106 - the name of one
 
 _REASON = re.compile(r"[A-Z][A-Za-z0-9]*")
 
@@ -114,6 +115,14 @@ class HealthProbeContract(ImpureContract):
         result = await probe.check(FakeLink(unreachable=True), settings, timeout=5.0)
         assert (result.alive, result.ready) == (False, False)
         assert _REASON.fullmatch(result.reason)
+
+    async def test_trouble_of_the_platform_keeps_its_name(self, probe: HealthProbe, settings: dict[str, Any]) -> None:
+        """What the link says of the platform, and not of the agent, is the reason of the result, or raised as it is."""
+        try:
+            reason = (await probe.check(FakeLink(trouble=TROUBLE), settings, timeout=5.0)).reason
+        except AgentPodError as error:
+            reason = error.reason
+        assert reason == TROUBLE.reason
 
     @pytest.mark.parametrize("fault", ["silent", "stuck"])
     async def test_slow_agent_never_hangs_the_probe(

@@ -52,6 +52,17 @@ class ObjectFacts(ImpureContract):
         [network] = [one for one in world.networks if one.name == stage.network]
         assert (stage.subnet, "acme") == (network.subnet, network.labels.get("agentpod.tenant"))
 
+    async def test_one_pod_is_observed_by_itself(self, stage: Stage) -> None:
+        """Of a pod its containers and volumes are listed, as they are among everything, and nobody else's."""
+        await stage.create()
+        other = msgspec.structs.replace(stage, pod_id=str(uuid.uuid4()))
+        await other.make_volume()
+        world, one = await stage.runtime.observe(), await stage.runtime.observe_pod(stage.pod_id)
+        assert [seen for seen in world.containers if seen.name == stage.container] == list(one.containers)
+        mine = {seen.name: seen for seen in world.volumes if seen.labels.get("agentpod.pod-id") == stage.pod_id}
+        assert mine == {seen.name: seen for seen in one.volumes}
+        assert [seen.name for seen in (await stage.runtime.observe_pod(other.pod_id)).volumes] == [other.volume]
+
     async def test_a_started_container_is_inspected_deeply(self, stage: Stage) -> None:
         """A deep look shows state, address, limits and times; by id as well as by name."""
         container = await stage.start()

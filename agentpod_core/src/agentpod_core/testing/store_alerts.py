@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from agentpod_core.errors import ConflictError
 from agentpod_core.ports import Store
 from agentpod_core.testing.intact import IntactContract
-from agentpod_core.testing.store_stage import RECORD, STATUS, KeptAlert, StoreStage, led
+from agentpod_core.testing.store_stage import HAPPENING, RECORD, STATUS, KeptAlert, StoreStage, led
 from agentpod_core.values.alerts import AlertChange, Clear, Raise
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import Severity
@@ -12,6 +15,9 @@ from agentpod_core.values.status import Severity
 ALERT = Raise(reason="Degraded", severity=Severity.ERROR, params={"failures": 3})
 WORSE = Raise(reason="CrashLoop", severity=Severity.ERROR, params={"failures": 4}, replaces=("Degraded",))
 OTHER = Raise(reason="OutOfMemory", severity=Severity.WARNING)
+FULL = Raise(reason="DiskNearlyFull", severity=Severity.WARNING, subject="/one", params={"percent": 90, "词": "字"})
+FULLER = Raise(reason="DiskNearlyFull", severity=Severity.WARNING, subject="/one", params={"percent": 99})
+SECOND = Raise(reason="DiskNearlyFull", severity=Severity.WARNING, subject="/two")
 
 
 class StoreAlerts(IntactContract):
@@ -34,7 +40,7 @@ class StoreAlerts(IntactContract):
         rounds: list[tuple[AlertChange, ...]] = [
             (ALERT, OTHER),
             (Clear(reason="Degraded"), Clear(reason="Hung")),
-            (Clear(reason="Degraded", is_silent=True), ALERT),
+            (Clear(reason="Degraded", is_stopped=True), ALERT),
         ]
 
         for changes in rounds:
@@ -54,7 +60,51 @@ class StoreAlerts(IntactContract):
 
         assert await stage.kept_alerts() == [_kept(WORSE), _kept(OTHER), _kept(WORSE, pod="fresh")]
 
-    async def test_alerts_keep_to_their_subject(self, store: Store, stage: StoreStage) -> None:
+    async def test_an_open_alert_gets_the_latest_facts(self, store: Store, stage: StoreStage) -> None:
+        """What is raised again says how bad it is by now."""
+        for changes in [(FULL,), (FULLER,)]:
+            await store.report((), alerts=changes)
+
+        assert await stage.kept_alerts() == [_kept(FULLER, tenant="", pod="")]
+
+    async def test_alerts_of_one_reason_differ_by_subject(self, store: Store, stage: StoreStage) -> None:
+        """What is wrong in two places is two alerts, and each is over by itself."""
+        await store.report((), alerts=(FULL, SECOND))
+
+        await store.report((), alerts=(Clear(reason=FULL.reason, subject="/one"), Clear(reason=FULL.reason)))
+
+        assert await stage.kept_alerts() == [
+            _kept(FULL, tenant="", pod="", is_open=False),
+            _kept(SECOND, tenant="", pod=""),
+        ]
+
+    async def test_the_platforms_open_alerts_are_read_back(self, store: Store, stage: StoreStage) -> None:
+        """Whoever begins to lead learns what is open of the platform, as it was raised, and nothing of pods."""
+        pod_id = await stage.add_pod(await stage.add_tenant("acme"), "main")
+        epoch = await led(store)
+        await store.save(epoch, pod_id, status=STATUS, record=RECORD, alerts=(ALERT,))
+        assert await store.platform_alerts() == []
+
+        await store.report((), alerts=(OTHER, FULL, SECOND))
+        await store.report((), alerts=(Clear(reason=OTHER.reason),))
+
+        assert sorted(await store.platform_alerts(), key=lambda one: one.subject) == [FULL, SECOND]
+
+    async def test_a_report_of_a_former_leader_is_refused(self, store: Store, stage: StoreStage) -> None:
+        """In the name of a leader only that leader reports: another's words are refused as a whole."""
+        epoch = await led(store)
+        before = await stage.events()
+
+        with pytest.raises(ConflictError) as raised:
+            await store.report((HAPPENING,), alerts=(FULL,), epoch=epoch - 1)
+
+        assert raised.value.reason == "NotLeader"
+        assert (await stage.events(), await stage.kept_alerts()) == (before, [])
+        await store.report((HAPPENING,), alerts=(FULL,), epoch=epoch)
+        assert len(await stage.events()) == len(before) + 1
+        assert await stage.kept_alerts() == [_kept(FULL, tenant="", pod="")]
+
+    async def test_alerts_keep_to_whom_they_are_about(self, store: Store, stage: StoreStage) -> None:
         """Each pod and the platform have their own alert of a reason, and clear their own."""
         tenant_id = await stage.add_tenant("acme")
         first, second = await stage.add_pod(tenant_id, "first"), await stage.add_pod(tenant_id, "second")
@@ -93,6 +143,7 @@ def _kept(raised: Raise, *, tenant: str = "acme", pod: str = "main", is_open: bo
         tenant=tenant,
         pod=pod,
         reason=raised.reason,
+        subject=raised.subject,
         severity=raised.severity,
         params=raised.params,
         is_open=is_open,

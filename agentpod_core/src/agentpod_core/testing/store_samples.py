@@ -38,14 +38,14 @@ class StoreSamples(IntactContract):
         assert await stage.history(two) == [_sample(two, 1, cpu=0)]
 
     async def test_a_minute_has_one_sample(self, store: Store, stage: StoreStage) -> None:
-        """A second sample of a minute takes the place of the first, in whatever second it was taken."""
+        """A second sample of a minute takes the place of the first, whenever in it; starts again are added up."""
         pod_id = await stage.add_pod(await stage.add_tenant("acme"), "main")
         again = _sample(pod_id, 1, cpu=5, storage=None)
 
         await store.sampled([_sample(pod_id, 1)])
         await store.sampled([replace(again, at=again.at + timedelta(seconds=59))])
 
-        assert await stage.history(pod_id) == [again]
+        assert await stage.history(pod_id) == [replace(again, restarts=2)]
 
     async def test_samples_of_pods_that_are_gone_are_left_out(self, store: Store, stage: StoreStage) -> None:
         """Those of the others count; and whoever goes takes its history along."""

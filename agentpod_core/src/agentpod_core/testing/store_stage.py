@@ -6,9 +6,9 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from agentpod_core.embedding.memory import KeptAlert as KeptAlert
 from agentpod_core.embedding.memory import Told as Told
 from agentpod_core.embedding.memory import secret_prefix as secret_prefix
+from agentpod_core.embedding.memory_alerts import KeptAlert as KeptAlert
 from agentpod_core.ports import Sample, Store
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.resources import Resources

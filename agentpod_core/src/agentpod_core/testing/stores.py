@@ -316,6 +316,8 @@ class StoreContract(StoreLeases, StoreChanges, StoreAlerts, StoreSamples):
             lambda: store.tenant(tenant_id),
             lambda: store.save(epoch, pod_id, status=STATUS, record=RECORD),
             lambda: store.report((HAPPENING,)),
+            lambda: store.report((HAPPENING,), epoch=epoch),
+            store.platform_alerts,
             lambda: store.sampled([]),
             lambda: store.lead("one", 10),
             lambda: store.step_down("one"),

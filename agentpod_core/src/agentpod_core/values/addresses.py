@@ -18,6 +18,9 @@ _RELAYS: Final = ip_network("192.88.99.0/24")
 _TRANSLATED: Final = ip_network("64:ff9b::/96")
 """IPv4 as a network of IPv6 alone sees it; the last 32 bits are the address."""
 
+_OF_CLOUDS: Final = (ip_network("168.63.129.16/32"), ip_network("192.0.0.0/24"))
+"""What looks public, and is where a cloud's own services answer its machines alone: Azure's, and Oracle's once."""
+
 
 class AllowedAddresses(Struct, frozen=True, kw_only=True):
     """The addresses that are allowed beside all public ones, and those that never are."""
@@ -41,8 +44,10 @@ class AllowedAddresses(Struct, frozen=True, kw_only=True):
                 networks.append(ip_network(text))
         return cls(networks=tuple(networks), hosts=frozenset(hosts), never=tuple(ip_network(one) for one in never))
 
-    def allows(self, address: str, host: str = "") -> bool:
+    def allows(self, address: str, host: str = "", *, is_own: bool = False) -> bool:
         """Say whether an address may be asked; ``host`` is the name that led to it, if there was one.
+
+        One that this machine itself has (``is_own``) is not public: what is sent there passes no firewall.
 
         Raises:
             ValueError: it is no address.
@@ -50,13 +55,17 @@ class AllowedAddresses(Struct, frozen=True, kw_only=True):
         meant = _meant(ip_address(address))
         if any(meant in network for network in self.never):
             return False
-        return _named(host) in self.hosts or any(meant in network for network in self.networks) or _is_public(meant)
+        if _named(host) in self.hosts or any(meant in network for network in self.networks):
+            return True
+        return _is_public(meant) and not is_own
 
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv6Address) and address.is_site_local:
         return False
-    return address.is_global and not (address.is_multicast or address.is_reserved or address in _RELAYS)
+    if any(address in network for network in (_RELAYS, *_OF_CLOUDS)):
+        return False
+    return address.is_global and not (address.is_multicast or address.is_reserved)
 
 
 def _meant(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

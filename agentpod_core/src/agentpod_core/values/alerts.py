@@ -13,14 +13,16 @@ from agentpod_core.values.status import Severity
 
 
 class Raise(Struct, frozen=True, kw_only=True, tag="raise"):
-    """Something a person should know begins; of an alert that is open already it changes nothing.
+    """Something a person should know begins; an alert that is open already gets its ``params``, and nobody is told.
 
+    ``subject`` keeps apart what may be wrong in several places at once, such as disks: one alert is open for each.
     ``replaces`` are the reasons of lesser alerts that it grew out of. One that is open turns into this one: whoever
     was told of it is not told again.
     """
 
     reason: str
     severity: Severity
+    subject: str = ""
     params: dict[str, Any] = {}
     replaces: tuple[str, ...] = ()
 
@@ -28,11 +30,13 @@ class Raise(Struct, frozen=True, kw_only=True, tag="raise"):
 class Clear(Struct, frozen=True, kw_only=True, tag="clear"):
     """It is over; of an alert that is not open it changes nothing.
 
-    ``is_silent``: nobody is told, for it is not well again: it was stopped, or another alert speaks for all that end.
+    Of several of a pod that end in one change a person hears once. ``is_stopped``: it is not well again, but was
+    stopped or deleted.
     """
 
     reason: str
-    is_silent: bool = False
+    subject: str = ""
+    is_stopped: bool = False
 
 
 AlertChange = Raise | Clear
@@ -50,7 +54,9 @@ REASONS = frozenset(
         "EngineUnreachable",
         "Hung",
         "MemoryGrowing",
+        "OrphanContainers",
         "OutOfMemory",
+        "VolumeLost",
     }
 )
 """Every reason that an alert may have."""

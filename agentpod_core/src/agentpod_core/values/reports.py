@@ -74,6 +74,9 @@ class Alert(Struct, frozen=True, kw_only=True):
     doubles; ``alert_id`` names what it is about and is the same when it is over (``recovered``).
     ``title`` is a line that names the pod and what is wrong, ``text`` says it in sentences, ``url`` is the
     page to look at. ``tenant`` and ``pod`` are empty where it is about the platform.
+
+    One with ``alerts`` stands for these, several that are told at once: its ``text`` names them line by line, the
+    worst first, its ``severity`` is the worst among them, and it is over only where all of them are.
     """
 
     id: str
@@ -88,3 +91,4 @@ class Alert(Struct, frozen=True, kw_only=True):
     url: str | None = None
     params: dict[str, Any] = {}
     recovered: bool = False
+    alerts: tuple[Alert, ...] = ()

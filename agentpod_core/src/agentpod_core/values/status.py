@@ -84,8 +84,9 @@ class Record(Struct, frozen=True, kw_only=True):
     to have been made. ``heals`` counts how often the agent was told in vain that it came back from an
     unclean end, None when there is nothing to tell, ``heal_at`` is when to tell it again. ``seen_oom``
     is the last kill for want of memory that was reported. ``is_filling`` says that this start was reported
-    for its growing memory. ``alerting`` are the reasons of the alerts that are open for the pod,
-    ``alarmed_at`` is when one of them last had cause; None once somebody saw to the pod.
+    for its memory, and that it still grows, ``is_silent`` that its silence was counted. ``alerting`` are the
+    reasons of the alerts that are open for the pod, ``alarmed_at`` is when one of them last had cause; None once
+    somebody saw to the pod.
     """
 
     generation: int = 0
@@ -112,6 +113,7 @@ class Record(Struct, frozen=True, kw_only=True):
     alerting: tuple[str, ...] = ()
     alarmed_at: datetime | None = None
     is_filling: bool = False
+    is_silent: bool = False
 
 
 class Severity(StrEnum):

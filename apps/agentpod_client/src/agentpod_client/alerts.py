@@ -61,6 +61,27 @@ class Alerts(Wire):
         """Describe a notifier, of a tenant or of the platform."""
         return cast("shapes.Notifier", self._json("GET", f"/notifiers/{part(notifier)}", params={"tenant": tenant}))
 
+    def update_notifier(
+        self,
+        notifier: str,
+        /,
+        *,
+        tenant: str | None = None,
+        generation: int | None = None,
+        **patch: Unpack[bodies.NotifierPatch],
+    ) -> shapes.Notifier:
+        """Change a notifier, if it still is the one of that generation; without one, as it is now."""
+        path, params = f"/notifiers/{part(notifier)}", {"tenant": tenant}
+        headers = {"If-Match": self._etag(path, generation, params=params)}
+        return cast("shapes.Notifier", self._json("PATCH", path, params=params, body=patch, headers=headers))
+
+    def list_notifier_deliveries(
+        self, notifier: str, *, tenant: str | None = None, cursor: str | None = None, limit: int = PAGE
+    ) -> Listing[shapes.NotifierDelivery]:
+        """List what a notifier was told and is still to be told, the newest first."""
+        params = {"tenant": tenant, "limit": limit}
+        return self._listing(f"/notifiers/{part(notifier)}/deliveries", params, cursor=cursor)
+
     def delete_notifier(self, notifier: str, *, tenant: str | None = None) -> None:
         """Remove a notifier, its secrets, and what it was still to be told."""
         self._send("DELETE", f"/notifiers/{part(notifier)}", params={"tenant": tenant})

@@ -1,7 +1,7 @@
 """What the API takes, typed for writing: the keyword arguments of the methods that change something.
 
-In a patch (``TenantPatch``, ``PodPatch``) a member that is not given stays as it is, and None goes back
-to the default.
+In a patch (``TenantPatch``, ``PodPatch``, ``NotifierPatch``) a member that is not given stays as it is, and None
+goes back to the default.
 """
 
 from __future__ import annotations
@@ -126,3 +126,14 @@ class NotifierCreate(TypedDict):
     secrets: NotRequired[dict[str, str]]
     min_severity: NotRequired[Severity]
     reasons: NotRequired[list[str]]
+
+
+class NotifierPatch(TypedDict, total=False):
+    """A change of a notifier; ``config`` is itself a merge patch, ``set`` and ``secrets`` are laid over the outcome."""
+
+    config: dict[str, Any]
+    set: dict[str, str]
+    secrets: dict[str, str]
+    min_severity: Severity | None
+    reasons: list[str] | None
+    paused: bool

@@ -137,11 +137,11 @@ class Wire:
     def _listing(self, path: str, params: Mapping[str, Any], *, cursor: str | None = None) -> Listing[Any]:
         return Listing(lambda at: self._json("GET", path, params={**params, "cursor": at}), cursor)
 
-    def _etag(self, path: str, generation: int | None) -> str:
+    def _etag(self, path: str, generation: int | None, **options: Any) -> str:
         """Name the version that a write replaces: the one of that generation, or the present one."""
         if generation is not None:
             return f'"{generation}"'
-        return str(self._send("GET", path).headers.get("ETag", "*"))
+        return str(self._send("GET", path, **options).headers.get("ETag", "*"))
 
     def _json(self, method: str, path: str, **options: Any) -> Any:
         return self._content(self._send(method, path, **options))

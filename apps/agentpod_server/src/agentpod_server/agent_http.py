@@ -85,7 +85,7 @@ class _Exchange(asyncio.Protocol):
         self._limit = limit
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._headers: dict[str, str] = {}
+        self._headers: dict[str, list[str]] = {}
         self._received = 0
         self._trailer = 0
         self._in_body = False
@@ -99,18 +99,27 @@ class _Exchange(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.reply.done():
             return
+        room = max(HEADERS_LIMIT - self._received, 0)
         self._received += len(data)
+        if not self._in_body and len(data) > room:
+            # Reading headers takes time, which nobody gets for more than are allowed.
+            self._feed(data[:room])
+            data = data[room:]
+            if not self._in_body:
+                self._fail("its headers are too large")
+        if not self.reply.done():
+            self._feed(data)
+        if self._received - len(self._body) > HEADERS_LIMIT + self._limit:
+            # More wrapping than a body could need: chunks of one byte, or one trailer without end.
+            self._finish(cut=True)
+
+    def _feed(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._finish()
         except httptools.HttpParserError:
             self._fail("what came back is no HTTP")
-        if not self._in_body and self._received > HEADERS_LIMIT:
-            self._fail("its headers are too large")
-        elif self._received - len(self._body) > HEADERS_LIMIT + self._limit:
-            # More wrapping than a body could need: chunks of one byte, or one trailer without end.
-            self._finish(cut=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         ends_at_close = not {"content-length", "transfer-encoding"} & self._headers.keys()
@@ -136,8 +145,7 @@ class _Exchange(asyncio.Protocol):
             if self._trailer > HEADERS_LIMIT:
                 self._finish(cut=True)
             return
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+        self._headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -160,7 +168,8 @@ class _Exchange(asyncio.Protocol):
     def _finish(self, *, cut: bool = False) -> None:
         if not self.reply.done():
             status = self._parser.get_status_code()
-            self.reply.set_result(Reply(status=status, headers=self._headers, body=bytes(self._body), cut=cut))
+            headers = {name: ", ".join(values) for name, values in self._headers.items()}
+            self.reply.set_result(Reply(status=status, headers=headers, body=bytes(self._body), cut=cut))
 
     def _fail(self, detail: str) -> None:
         if not self.reply.done():

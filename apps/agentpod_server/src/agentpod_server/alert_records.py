@@ -27,7 +27,7 @@ class MessageKind(StrEnum):
 
 
 class MessageState(StrEnum):
-    """What became of a message; one that failed is not tried again."""
+    """What became of a message; one that failed is not tried again unless its target comes back in time."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -45,17 +45,38 @@ class DeliveryRecord(Struct, frozen=True, kw_only=True):
     done_at: datetime | None = None
 
 
+class ToldRecord(Struct, frozen=True, kw_only=True):
+    """A message to one target, with the alert that it is about; ``tenant`` and ``pod`` are slugs or empty."""
+
+    id: str
+    alert_id: str
+    reason: str
+    tenant: str
+    pod: str
+    kind: MessageKind
+    state: MessageState
+    attempts: int
+    error: Failure | None
+    created_at: datetime
+    done_at: datetime | None
+
+
 class AlertRecord(Struct, frozen=True, kw_only=True):
-    """Something a person should know; open while ``cleared_at`` is None. ``tenant`` and ``pod`` are slugs or empty."""
+    """Something a person should know; open while ``cleared_at`` is None. ``tenant`` and ``pod`` are slugs or empty.
+
+    ``subject`` keeps apart those of one reason. One that ``is_stopped`` ended with its pod, which is not well again.
+    """
 
     id: str
     tenant: str
     pod: str
     reason: str
+    subject: str
     severity: Severity
     params: dict[str, Any]
     raised_at: datetime
     cleared_at: datetime | None
+    is_stopped: bool = False
     is_silenced: bool = False
     deliveries: tuple[DeliveryRecord, ...] = ()
 
@@ -63,8 +84,9 @@ class AlertRecord(Struct, frozen=True, kw_only=True):
 class TargetRecord(Struct, frozen=True, kw_only=True):
     """Whom to tell, by the notifier ``kind``. ``settings`` hold references in place of secrets.
 
-    Without a ``tenant_id`` it is told of everything. No ``reasons`` is all of them. ``failure`` is what went wrong
-    last, None once a message got through again.
+    Without a ``tenant_id`` it is told of everything. No ``reasons`` is all of them. What it is to be told while it
+    ``is_paused`` waits. ``failure`` is what went wrong last, None once a message got through again;
+    ``failures`` are the different messages that were tried in vain since then, ``failed_message`` the last of them.
     """
 
     id: str
@@ -75,7 +97,11 @@ class TargetRecord(Struct, frozen=True, kw_only=True):
     settings: dict[str, Any]
     min_severity: Severity
     reasons: tuple[str, ...]
+    is_paused: bool
+    generation: int
     failure: Failure | None
+    failures: int
+    failed_message: str | None
     delivered_at: datetime | None
     created_at: datetime
     created_by: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,20 +14,18 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler, Middleware
 from msgspec import Struct
 
-from agentpod_core import TemporaryError
 from agentpod_core.catalogue import Language
 from agentpod_server.api import auth, docs, preconditions, problems, requests
 from agentpod_server.api.front import App
 from agentpod_server.api.root import Check
 from agentpod_server.api.routes import PREFIX, routes
+from agentpod_server.persisting import repeat
 from agentpod_server.services import Services
 from agentpod_server.store.database import Database
 from agentpod_server.telemetry import ServerTelemetry
 
 LARGEST_BODY = 1024 * 1024
 _SWEEP_SECONDS = 3600.0
-
-_log = logging.getLogger(__name__)
 
 
 class Parts(Struct, frozen=True, kw_only=True):
@@ -95,9 +92,10 @@ def _at_work(services: Services) -> Callable[[Litestar], contextlib.AbstractAsyn
     @asynccontextmanager
     async def at_work(_: Litestar) -> AsyncIterator[None]:
         async with services.hub.running():
+            sweeping = repeat("taking away old sessions", services.identity.sweep, every=_SWEEP_SECONDS)
             tasks = [
                 asyncio.create_task(services.runner.run(), name="operations"),
-                asyncio.create_task(_sweep(services), name="session-sweep"),
+                asyncio.create_task(sweeping, name="session-sweep"),
             ]
             try:
                 yield
@@ -107,12 +105,3 @@ def _at_work(services: Services) -> Callable[[Litestar], contextlib.AbstractAsyn
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     return at_work
-
-
-async def _sweep(services: Services) -> None:
-    while True:
-        try:
-            await services.identity.sweep()
-        except TemporaryError as error:
-            _log.info("expired sessions stay a while: %s", error)
-        await asyncio.sleep(_SWEEP_SECONDS)

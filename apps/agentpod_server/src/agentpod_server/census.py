@@ -7,6 +7,7 @@ that is absent can be told from one that is zero.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -16,19 +17,22 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from agentpod_core import Severity, TemporaryError
+from agentpod_core import AgentPodError, Severity
 from agentpod_core.controller import Controller
 from agentpod_core.values.status import Phase
 from agentpod_server.records import Scope
 from agentpod_server.services import EventHub
 from agentpod_server.store import counting
 from agentpod_server.store.database import Connections, Database
+from agentpod_server.store.failures import EXPECTED
 
 _FRESH: Final = 5.0
 _PATIENCE: Final = 3.0
 """Less than who asks for metrics usually waits."""
-_OUTBOX: Final = ("pending", "delivered", "failed")
+_OUTBOX: Final = ("pending", "failed")
 _SYSTEM = Scope(actor="system")
+
+_log = logging.getLogger(__name__)
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -50,18 +54,27 @@ class Census(Collector):
         self._hub = hub
         self._counted: counting.Counted | None = None
         self._counted_at = -_FRESH
+        self._counting: asyncio.Task[None] | None = None
         registry.register(self)
 
     async def refresh(self) -> None:
-        """Count in the database, unless that was done a moment ago."""
-        if time.monotonic() - self._counted_at < _FRESH:
-            return
-        self._counted_at = time.monotonic()
+        """Count in the database, unless that was done a moment ago; whoever asks meanwhile waits for the same count."""
+        if self._counting is None:
+            if time.monotonic() - self._counted_at < _FRESH:
+                return
+            self._counting = asyncio.create_task(self._count(), name="census")
+        await asyncio.shield(self._counting)
+
+    async def _count(self) -> None:
         try:
             async with asyncio.timeout(_PATIENCE), self._database.transaction(_SYSTEM):
                 self._counted = await counting.count()
-        except (TemporaryError, TimeoutError):
+        except (AgentPodError, TimeoutError, *EXPECTED) as error:
+            _log.info("the metrics are without what the database knows: %r", error)
             self._counted = None
+        finally:
+            self._counted_at = time.monotonic()
+            self._counting = None
 
     def collect(self) -> Iterable[Metric]:
         """Give the metrics as they are now."""
@@ -92,7 +105,7 @@ def families(standing: Standing, counted: counting.Counted | None) -> Iterator[M
         yield _gauge("pods_ready", "Pods of the platform that answer.", counted.ready)
         yield _gauge("tenants", "Tenants of the platform.", counted.tenants)
         yield _by("alerts", "Alerts that are open, by severity.", "severity", counted.alerts, Severity)
-        yield _by("outbox", "Messages about alerts that are kept, by state.", "state", counted.outbox, _OUTBOX)
+        yield _by("outbox", "Messages about alerts that are not delivered, by state.", "state", counted.outbox, _OUTBOX)
         oldest = "For how long the first message has waited to be delivered."
         yield _gauge("outbox_oldest_seconds", oldest, counted.outbox_oldest)
 

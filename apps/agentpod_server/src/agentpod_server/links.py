@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,7 +16,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from agentpod_core.errors import NotFoundError, PermanentError, TemporaryError
+from agentpod_core.errors import AgentPodError, NotFoundError, PermanentError, TemporaryError
 from agentpod_core.plugpoints.link import ExecResult, Link, Reply, Socket
 from agentpod_core.plugpoints.runtimes import Runtime
 from agentpod_core.ports import PodInput
@@ -32,7 +31,8 @@ LIMIT = 1_048_576
 FORWARDED_FOR = "192.0.2.2"
 """A documentation address: it is nobody's, and neither loopback nor the proxy's own."""
 
-_SECRETS_KEPT = 2048
+_FOR_SECRETS = 0.5
+"""The part of a call's time that reading secrets may take: an agent must not be found silent for want of the rest."""
 _GOODBYE = 0.5
 
 _silent = logging.getLogger(f"{__name__}.websocket")
@@ -42,37 +42,24 @@ _silent.setLevel(logging.CRITICAL + 1)
 
 
 class AgentLinks:
-    """Makes links and keeps what they share: the values of secrets, which never change under one reference.
-
-    ``limit`` bounds bodies, messages and outputs, in bytes.
-    """
+    """Makes links. ``limit`` bounds bodies, messages and outputs, in bytes."""
 
     def __init__(self, runtime: Runtime, secret: SecretReader, *, limit: int = LIMIT) -> None:
         self.runtime = runtime
         self.limit = limit
-        self._secret = secret
-        self._values: OrderedDict[tuple[str, SecretRef], str] = OrderedDict()
+        self.secret = secret
 
     def link(self, pod: PodInput, endpoint: Endpoint, container: str) -> Link:
         """Give a line to that pod's agent; nothing happens before its first call."""
         return AgentLink(self, pod, endpoint, container)
 
-    async def value(self, tenant_id: str, ref: SecretRef) -> str:
-        """Give a secret's value, asking the store for it once."""
-        key = (tenant_id, ref)
-        if key not in self._values:
-            self._values[key] = await self._secret(tenant_id, ref)
-            if len(self._values) > _SECRETS_KEPT:
-                self._values.popitem(last=False)
-        return self._values[key]
-
-    async def close(self) -> None:
-        """Forget the secrets; links hold no connection between calls."""
-        self._values.clear()
-
 
 class AgentLink:
-    """A line to one pod's agent; see ``agentpod_core.plugpoints.link.Link``."""
+    """A line to one pod's agent; see ``agentpod_core.plugpoints.link.Link``.
+
+    It reads each of the pod's secrets once, whose values never change under one reference, and holds no connection
+    between calls.
+    """
 
     def __init__(self, links: AgentLinks, pod: PodInput, endpoint: Endpoint, container: str) -> None:
         self._links = links
@@ -127,6 +114,8 @@ class AgentLink:
             raise ValueError("the path must begin with / and be percent-encoded")
         number = self._port(port)
         host = f"[{self._endpoint.host}]" if ":" in self._endpoint.host else self._endpoint.host
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
         sent = await self._headers(_lowered(headers), timeout, credentials=True)
         try:
             connection = await _Connect(
@@ -137,7 +126,7 @@ class AgentLink:
                 proxy=None,
                 max_size=self._links.limit,
                 max_queue=4,
-                open_timeout=timeout,
+                open_timeout=max(deadline - loop.time(), 0.0),
                 close_timeout=_GOODBYE,
                 ping_interval=None,
                 logger=_silent,
@@ -187,15 +176,25 @@ class AgentLink:
         headers = {**given, "x-forwarded-for": FORWARDED_FOR}
         if not credentials:
             return headers
-        try:
-            async with asyncio.timeout(timeout):
-                for name, ref in self._pod.secrets.items():
-                    self._credentials[name] = await self._links.value(self._pod.tenant_id, ref)
-        except TimeoutError:
-            raise TemporaryError("StoreUnreachable") from None
+        await self._read_secrets(timeout * _FOR_SECRETS)
         if self._pod.credential is not None:
             headers["authorization"] = f"Bearer {self.credential(self._pod.credential)}"
         return headers
+
+    async def _read_secrets(self, seconds: float) -> None:
+        """Read what was not read yet. Whatever comes between has one reason: it is no word of the agent's."""
+        name = ""
+        try:
+            async with asyncio.timeout(seconds):
+                for name, ref in self._pod.secrets.items():
+                    if name not in self._credentials:
+                        self._credentials[name] = await self._links.secret(self._pod.tenant_id, ref)
+        except TimeoutError:
+            raise TemporaryError("SecretNotRead", secret=name, cause="Timeout") from None
+        except AgentPodError as error:
+            trouble = TemporaryError("SecretNotRead")
+            trouble.params = {**error.params, "secret": name, "cause": error.reason}
+            raise trouble from error
 
 
 class _Connect(connect):

@@ -15,14 +15,14 @@ import signal
 import socket
 import sys
 from collections.abc import Generator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 
 from agentpod_core import AgentPodError, ConfigError, PermanentError, catalogue
 from agentpod_core.catalogue import Language
 from agentpod_core.host import PluginState, Redactor
-from agentpod_server import ending, garbage, listening, logs, output, startup
+from agentpod_server import ending, garbage, listening, logs, metrics_port, output, startup
 from agentpod_server import settings as settings_module
 from agentpod_server import tracing as tracing_module
 from agentpod_server.app import create_app
@@ -113,6 +113,18 @@ async def _run(command: str, settings: Settings, state: State, redactor: Redacto
 class _Server(uvicorn.Server):
     """Leaves signals to us: a stream must end when we want to, not when its client does."""
 
+    def __init__(self, application: Any, **options: Any) -> None:
+        config = uvicorn.Config(
+            application,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            **options,
+        )
+        super().__init__(config)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """Capture none."""
@@ -122,7 +134,7 @@ class _Server(uvicorn.Server):
 async def _server(
     settings: Settings, state: State, telemetry: ServerTelemetry, redactor: Redactor, *, with_controller: bool
 ) -> None:
-    taken = _listen(settings)
+    taken = _listen(settings.listen, settings.port, "AGENTPOD_PORT")
     port = taken.getsockname()[1]
     stop = asyncio.Event()
     async with (
@@ -138,18 +150,7 @@ async def _server(
         host = "127.0.0.1" if settings.listen in {"0.0.0.0", "::"} else settings.listen  # noqa: S104 - compared only
         if not settings.name:
             await startup.local_context(assembly, state, f"http://{host}:{port}")
-        server = _Server(
-            uvicorn.Config(
-                create_app(assembly.parts),
-                log_config=None,
-                access_log=False,
-                lifespan="on",
-                proxy_headers=False,
-                server_header=False,
-                ws_max_size=LARGEST_MESSAGE,
-                timeout_graceful_shutdown=GRACE_SECONDS,
-            )
-        )
+        server = _Server(create_app(assembly.parts), lifespan="on", ws_max_size=LARGEST_MESSAGE)
         tasks = [asyncio.create_task(server.serve(sockets=[taken]), name="http")]
         if with_controller:
             tasks += _controlling(assembly)
@@ -159,12 +160,14 @@ async def _server(
         await _greet(assembly, port, password)
         if password is not None:
             state.first_password_shown()
-        await _until_stopped(stop, tasks)
+        early = await _until_stopped(stop, tasks)
         server.should_exit = True
-        await _end(tasks)
+        await _end(tasks, early)
 
 
 async def _controller(settings: Settings, state: State, telemetry: ServerTelemetry, redactor: Redactor) -> None:
+    port = settings.metrics_port
+    taken = None if port is None else _listen("127.0.0.1", port, "AGENTPOD_METRICS_PORT")
     stop = asyncio.Event()
     async with (
         startup.undone_on_failure(settings, state) as started,
@@ -175,9 +178,14 @@ async def _controller(settings: Settings, state: State, telemetry: ServerTelemet
         await startup.start_router(assembly, settings, state)
         started()
         tasks = [*_controlling(assembly), asyncio.create_task(assembly.services.runner.run(), name="operations")]
+        server = _Server(metrics_port.application(assembly.parts.exposition), lifespan="off")
+        if taken is not None:
+            tasks.append(asyncio.create_task(server.serve(sockets=[taken]), name="http"))
+            _log.info("metrics are at http://127.0.0.1:%d/metrics", taken.getsockname()[1])
         _heed_signals(stop)
-        await _until_stopped(stop, tasks)
-        await _end(tasks)
+        early = await _until_stopped(stop, tasks)
+        server.should_exit = True
+        await _end(tasks, early)
 
 
 def _controlling(assembly: startup.Assembly) -> list[asyncio.Task[None]]:
@@ -193,16 +201,17 @@ def _controlling(assembly: startup.Assembly) -> list[asyncio.Task[None]]:
     return tasks
 
 
-async def _until_stopped(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
-    """Wait for a signal, or for a task that should have run for ever."""
+async def _until_stopped(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> list[str]:
+    """Wait for a signal, or for a task that should have run for ever; gives the names of those that did not."""
     garbage.settle()
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
     stop.set()
+    return [task.get_name() for task in tasks if task.done()]
 
 
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    """Let HTTP end by itself, cancel the rest, and raise what ended any of them early."""
+async def _end(tasks: list[asyncio.Task[None]], early: Sequence[str]) -> None:
+    """Let HTTP end by itself, cancel the rest, and raise what ended any of them early, or that something did."""
     http = [task for task in tasks if task.get_name() == "http"]
     # The controller at once: another server may lead while the last answers are given here.
     for task in tasks:
@@ -215,12 +224,17 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(outcome, Exception):
             raise outcome
+    if early:
+        _log.error("ended by itself: %s", ", ".join(early))
+        raise AgentPodError("InternalError")
 
 
 async def _down(settings: Settings, state: State) -> int:
     pids = holders(state.root)
     for pid in pids:
-        os.kill(pid, signal.SIGTERM)
+        # It may have ended since it was found.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
     deadline = asyncio.get_running_loop().time() + DOWN_SECONDS
     while holders(state.root):
         if asyncio.get_running_loop().time() > deadline:
@@ -236,12 +250,13 @@ async def _down(settings: Settings, state: State) -> int:
     return 0
 
 
-def _listen(settings: Settings) -> socket.socket:
+def _listen(address: str, port: int, setting: str) -> socket.socket:
     try:
-        taken = socket.create_server((settings.listen, settings.port), backlog=512)
+        taken = socket.create_server((address, port), backlog=512)
     except OSError as error:
-        setting = "AGENTPOD_LISTEN" if error.errno == errno.EADDRNOTAVAIL else "AGENTPOD_PORT"
-        raise listening.port_error(error, address=settings.listen, port=settings.port, setting=setting) from error
+        if error.errno == errno.EADDRNOTAVAIL:
+            setting = "AGENTPOD_LISTEN"
+        raise listening.port_error(error, address=address, port=port, setting=setting) from error
     # Inherited by what it accepts. The event loop sets it on sockets of its own making only, and without it
     # every answer waits some 40 ms for the client's acknowledgement.
     taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

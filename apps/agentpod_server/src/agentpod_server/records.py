@@ -90,6 +90,11 @@ class PodRecord(Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it is to run, its tenant's wish included."""
+        return self.spec.wanted is Wanted.RUNNING and self.tenant_wanted is Wanted.RUNNING
+
 
 class ConfigRecord(Struct, frozen=True, kw_only=True):
     """One immutable generation of a pod's spec."""

@@ -52,6 +52,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = ""
     listen: Annotated[str, Meta(description="Address that API and dashboard listen on.")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="Port of API and dashboard; 0 takes any free one.")] = 8700
+    metrics_port: Annotated[
+        Port | None,
+        Meta(
+            description="Port of 127.0.0.1 at which `agentpod controller`, which has no API, shows its /metrics; 0 "
+            "takes any free one. Without it they are shown nowhere. Other servers show them at their port."
+        ),
+    ] = None
     domain: Annotated[
         str, Meta(description="Domain below which pods and the dashboard (agentpod.<domain>) get their names.")
     ] = "localhost"

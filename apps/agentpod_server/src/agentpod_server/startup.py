@@ -136,9 +136,14 @@ async def assembled(  # noqa: PLR0913 - what a server is made of
         runtime, routing = plugins.runtime(host, settings), plugins.routing(host, settings)
         addresses = Addresses(domain=settings.domain, entrypoints=routing.entrypoints)
         secret_stores = plugins.secret_stores(host, settings)
-        store = PostgresStore(database, listener=listener, hosts=addresses.hosts, secret_stores=secret_stores)
+        store = PostgresStore(
+            database,
+            listener=listener,
+            hosts=addresses.hosts,
+            secret_stores=secret_stores,
+            happened=telemetry.happened,
+        )
         links = AgentLinks(runtime, store.secret)
-        stack.push_async_callback(links.close)
         controller = Controller(
             Parts(
                 instance=state.instance,
@@ -199,7 +204,7 @@ async def assembled(  # noqa: PLR0913 - what a server is made of
                 runtime=runtime,
                 router=routing.router,
                 clock=clock,
-                report=store.report,
+                store=store,
                 folder=state.root,
                 percent=settings.disk_alert_percent,
                 scale=settings.time_scale,
@@ -245,7 +250,10 @@ async def start_router(assembly: Assembly, settings: Settings, state: State) -> 
 
 @asynccontextmanager
 async def undone_on_failure(settings: Settings, state: State) -> AsyncIterator[Callable[[], None]]:
-    """End the database that a start has begun if the start fails; calling what this gives says that it did not."""
+    """End the database that a start has begun if the start fails; calling what this gives says that it did not.
+
+    Where another server of this folder runs, which may use it by now, it stays.
+    """
     postgres = embedded_postgres(settings, state)
     is_ours = postgres is not None and postgres.process is None
 
@@ -256,7 +264,7 @@ async def undone_on_failure(settings: Settings, state: State) -> AsyncIterator[C
     try:
         yield done
     except AgentPodError:
-        if postgres is not None and is_ours:
+        if postgres is not None and is_ours and not holders(state.root) - {os.getpid()}:
             await postgres.stop()
         raise
 

@@ -7,7 +7,7 @@ than one.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
@@ -23,6 +23,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from agentpod_core.values.status import Happening
 from agentpod_server import logs
 from agentpod_server.tracing import Tracing
 
@@ -34,6 +35,7 @@ _LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.
 
 _LOGGED: Final = frozenset({"request", "reconcile", "action"})
 """Of the facts of a span those that are put on each line of the log."""
+_BY_ENGINE: Final = frozenset({"RestartedByEngine", "OutOfMemory"})
 _MOST_VALUES: Final = 100
 _OTHER: Final = "Other"
 _TRACED_PROBES: Final = 100
@@ -69,7 +71,8 @@ class ServerTelemetry:
         )
         self._starts = Counter(
             "agentpod_container_starts",
-            "Containers that this server started, by why; 'created' are first starts, the rest restarts.",
+            "Containers that were started, by why: 'created' are first starts, 'RestartedByEngine' and 'OutOfMemory' "
+            "restarts by the container engine itself, the rest restarts by this server.",
             ("why",),
             registry=self.registry,
         )
@@ -128,6 +131,12 @@ class ServerTelemetry:
     def acted(self, action: str, seconds: float, outcome: str) -> None:
         """Count one action."""
         self._actions.labels(action, self._bounded("action", outcome)).observe(seconds)
+
+    def happened(self, happenings: Iterable[Happening]) -> None:
+        """Count the restarts among what was found to have happened: an engine's own are seen afterwards only."""
+        for one in happenings:
+            if one.reason in _BY_ENGINE and (times := one.params.get("times")):
+                self._starts.labels(one.reason).inc(times)
 
     def probed(self, pod_id: str, seconds: float, outcome: str, *, ready: bool) -> None:
         """Count one probe; whose it was is in the events, not here. Bad ones are traced, and some of the others."""

@@ -51,7 +51,7 @@ class Fence:
     def may_ask(self, address: str) -> bool:
         """Say whether an address may be asked, and remember it if not."""
         try:
-            may = self._allowed.allows(address) or address in self._by_name
+            may = self._allowed.allows(address, is_own=is_own(address)) or address in self._by_name
         except ValueError:
             may = False
         if not may:
@@ -84,6 +84,20 @@ class Fence:
             if not is_written:
                 self.unread.append(place)
             raise PermissionError("open is not allowed there")
+
+
+def is_own(address: str) -> bool:
+    """Say whether this machine has that address: a socket of it can have its own addresses and no other."""
+    return _can_have(address) and not _can_have("2001:db8::1" if ":" in address else "192.0.2.1")
+
+
+def _can_have(address: str) -> bool:
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as asked:
+            asked.bind((address, 0))
+    except OSError:
+        return False
+    return True
 
 
 def _addresses(hosts: frozenset[str]) -> Iterator[str]:

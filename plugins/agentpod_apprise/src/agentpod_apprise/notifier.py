@@ -35,8 +35,12 @@ SETTING: Final = "AGENTPOD_NOTIFIER_APPRISE_PRIVATE_ADDRESSES"
 SECONDS: Final = 25.0
 
 _AT_ONCE: Final = 8
+_TURN_SECONDS: Final = 5.0
+"""Seconds that a message waits while so many are on their way; with its own time it ends as it must."""
 _LONGEST: Final = 4000
 _LATER: Final = frozenset({408, 425, 429})
+_GONE: Final = 410
+"""The one answer that says for good that nobody is there; any other may be a slip that is mended tomorrow."""
 _LONGEST_WAIT: Final = 3600.0
 _KINDS: Final[Mapping[Severity, Kind]] = {
     Severity.INFO: "info",
@@ -70,12 +74,13 @@ class AppriseTarget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class AppriseNotifier(Notifier[AppriseTarget]):
-    """The notifier named ``apprise``; ``seconds`` is what one message may take in all."""
+    """The notifier named ``apprise``; ``seconds`` is what one message may take once it has its turn."""
 
     name: ClassVar[str] = "apprise"
     title: ClassVar[str] = "E-mail and chat services (Apprise)"
     settings_type: ClassVar[type[Struct]] = AppriseSettings
     target_type: ClassVar[type[Struct]] = AppriseTarget
+    gathers: ClassVar[bool] = True
 
     def __init__(self, *, seconds: float = SECONDS) -> None:
         self._seconds = seconds
@@ -104,10 +109,18 @@ class AppriseNotifier(Notifier[AppriseTarget]):
 
     async def _done(self, job: Job) -> Answer:
         try:
-            async with asyncio.timeout(self._seconds), self._turns:
+            async with asyncio.timeout(_TURN_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            # That others take long is no trouble of this target's, and is not told as one.
+            raise TemporaryError("NotifierBusy", name=self.name) from None
+        try:
+            async with asyncio.timeout(self._seconds):
                 return await _answered(job)
         except TimeoutError:
             raise _unreachable("", f"no answer within {self._seconds:g} seconds") from None
+        finally:
+            self._turns.release()
 
 
 async def _answered(job: Job) -> Answer:
@@ -165,14 +178,15 @@ def _judge(answer: Answer) -> None:
 
 
 def _failure(answer: Answer) -> TemporaryError | PermanentError:
-    status = answer.status
+    status, told = answer.status, {"host": answer.service, "answer": str(answer.status)}
     if status is None:
         return _unreachable(answer.service, "no connection, or its sign-in was refused")
-    if status in _LATER or status >= 500 or status < 300:  # noqa: PLR2004 - classes of answers
-        # An answer of the 200s that Apprise takes for a no has its reason in its text, which is the service's own.
-        wait = min(float(answer.retry_after), _LONGEST_WAIT) if re.fullmatch(r"\d{1,9}", answer.retry_after) else None
-        return TemporaryError("TargetBusy", retry_after=wait, host=answer.service, answer=str(status))
-    return PermanentError("TargetRefused", host=answer.service, answer=str(status))
+    if status == _GONE:
+        return PermanentError("TargetRefused", **told)
+    wait = min(float(answer.retry_after), _LONGEST_WAIT) if re.fullmatch(r"\d{1,9}", answer.retry_after) else None
+    # An answer of the 200s that Apprise takes for a no has its reason in its text, which is the service's own.
+    is_busy = status in _LATER or status >= 500 or status < 300  # noqa: PLR2004 - classes of answers
+    return TemporaryError("TargetBusy" if is_busy else "TargetRefused", retry_after=wait, **told)
 
 
 def _unreachable(service: str, cause: str) -> TemporaryError:

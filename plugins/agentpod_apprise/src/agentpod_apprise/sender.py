@@ -66,6 +66,9 @@ def work(job: Job) -> Answer:
         service = None
     if service is None:
         return Answer(problem=_FILES if fence.unread else _UNREAD)
+    if service.overflow_mode is apprise.OverflowMode.UPSTREAM:
+        # A service that has room for less takes the beginning, rather than nothing.
+        service.overflow_mode = apprise.OverflowMode.TRUNCATE
     name = str(service.service_name)
     if job.message is None:
         return Answer(service=name, refused=_refused(service, fence))

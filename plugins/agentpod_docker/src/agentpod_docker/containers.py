@@ -74,7 +74,7 @@ async def create_container(
             raise refused.as_error() from None
     raw = await inspect_ours(engine, instance, container)
     await own_volumes(engine, raw, action.workload)
-    return inspected_container(raw) if is_new else None
+    return inspected_container(raw, limits_swap=engine.limits_swap) if is_new else None
 
 
 async def start_container(engine: Engine, instance: str, action: StartContainer) -> None:
@@ -122,7 +122,8 @@ async def update_limits(engine: Engine, instance: str, action: UpdateLimits) -> 
         await engine.json("POST", f"containers/{container}/update", body=update_body(action.limits, engine.processors))
     except Refused as refused:
         raise refused.as_error() from None
-    return inspected_container(await inspect_ours(engine, instance, container))
+    raw = await inspect_ours(engine, instance, container)
+    return inspected_container(raw, limits_swap=engine.limits_swap)
 
 
 async def remove_container(engine: Engine, instance: str, action: RemoveContainer) -> None:

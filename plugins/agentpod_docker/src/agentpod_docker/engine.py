@@ -1,7 +1,7 @@
 """Speaks to one Docker Engine: requests, streams, and the engine's refusals in AgentPod's words.
 
-Two clients on purpose: a followed stream holds its connection for ever, and a hundred of them would
-starve every other call. Nothing here knows what the objects mean.
+Two clients on purpose: what is followed, or waits for an agent's end, holds its connection for long, and a
+hundred of them would starve every other call. Nothing here knows what the objects mean.
 """
 
 from __future__ import annotations
@@ -23,14 +23,17 @@ OLDEST_API = (1, 41)
 OLDEST_ENGINE = "20.10"
 TIMEOUT = 120.0
 _CONNECT = 10.0
+_MEETING = 10.0
 _VERSION, _INFO = "version", "info"
 
 
 class Engine:
     """One Docker Engine. Make it with ``connect`` or ``at``, and ``close`` it.
 
-    ``is_local`` is whether it runs on this host. Known once it was met: how many ``processors`` it has, and by
-    ``shares_files`` whether its volumes' folders may be written here as the container's user would see them.
+    It may be another version from one moment to the next, when somebody upgrades it: it is met again then.
+    ``is_local`` is whether it runs on this host. Known once it was met: how many ``processors`` it has, by
+    ``limits_swap`` whether its kernel counts swap, and by ``shares_files`` whether its volumes' folders may be written
+    here as the container's user would see them.
     """
 
     def __init__(self, control: aiodocker.Docker, streams: aiodocker.Docker, *, is_local: bool) -> None:
@@ -38,6 +41,7 @@ class Engine:
         self._streams = streams
         self.is_local = is_local
         self.processors = 1
+        self.limits_swap = False
         self.shares_files = False
         self._is_met = False
         self._meeting = asyncio.Lock()
@@ -69,12 +73,17 @@ class Engine:
         async with self._meeting:
             if self._is_met:
                 return
-            version = await self.json("GET", _VERSION)
+            version = await self.json("GET", _VERSION, seconds=_MEETING)
             self._control.api_version = self._streams.api_version = f"v{_api_version(version)}"
-            info = await self.json("GET", _INFO)
+            info = await self.json("GET", _INFO, seconds=_MEETING)
             self.processors = info["NCPU"]
+            self.limits_swap = bool(info.get("SwapLimit"))
             self.shares_files = self.is_local and not maps_users(info)
             self._is_met = True
+
+    def forget(self) -> None:
+        """Take note that it was gone: what comes back may be another version, and is met before the next request."""
+        self._is_met = False
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -92,14 +101,15 @@ class Engine:
         body: Any = None,
         seconds: float = TIMEOUT,
     ) -> Any:
-        """Make a request and decode its answer; None for an empty one.
+        """Make a request and decode its answer, which may take so long; None for an empty one.
 
         Raises:
             Refused: the engine answered with an error.
             TemporaryError: ``EngineUnreachable``.
         """
         request = Request(method, path, params, None if body is None else json.dumps(body))
-        async with self._answer(self._control, request, seconds) as response:
+        client = self._control if seconds <= TIMEOUT else self._streams
+        async with self._answer(client, request, seconds) as response:
             text = await response.read()
         # The list of some hundred containers is half a megabyte, and this three times as quick as the standard library.
         return msgspec.json.decode(text) if text else None
@@ -130,22 +140,18 @@ class Engine:
     async def _answer(
         self, client: aiodocker.Docker, request: Request, seconds: float | None = TIMEOUT
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        if not self._is_met and request.path not in {_VERSION, _INFO}:
-            await self.meet()
-        # Not by aiodocker's own query: it can neither look at headers alone nor at an error without a body.
-        version = "" if client.api_version == "auto" else f"/{client.api_version}"
         response: aiohttp.ClientResponse | None = None
         try:
-            response = await client.session.request(
-                request.method,
-                f"{client.docker_host}{version}/{request.path}",
-                params={name: _flat(value) for name, value in (request.params or {}).items()},
-                data=request.data,
-                headers={"Content-Type": "application/json" if isinstance(request.data, str) else "application/x-tar"},
-                timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT),
-            )
-            if response.status >= HTTPStatus.BAD_REQUEST:
-                raise Refused(response.status, _message(await response.read()))
+            try:
+                response = await self._sent(client, request, seconds)
+            except Refused as refused:
+                if not refused.is_of_version:
+                    raise
+                self.forget()
+                if not (request.data is None or isinstance(request.data, str | bytes)):
+                    # What yields an archive did so once.
+                    raise TemporaryError("EngineRefused", message=refused.message) from None
+                response = await self._sent(client, request, seconds)
             yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise TemporaryError("EngineUnreachable", detail=repr(error)) from error
@@ -153,6 +159,28 @@ class Engine:
             # What is left of an unread answer must not be read by the connection's next user.
             if response is not None:
                 response.close()
+
+    async def _sent(self, client: aiodocker.Docker, request: Request, seconds: float | None) -> aiohttp.ClientResponse:
+        """Send a request; give the answer, unless that is a refusal."""
+        if not self._is_met and request.path not in {_VERSION, _INFO}:
+            await self.meet()
+        # Which versions it speaks is asked in none of them: it may have been upgraded beyond the one that was spoken.
+        version = "" if request.path == _VERSION else f"/{client.api_version}"
+        # Not by aiodocker's own query: it can neither look at headers alone nor at an error without a body.
+        response = await client.session.request(
+            request.method,
+            f"{client.docker_host}{version}/{request.path}",
+            params={name: _flat(value) for name, value in (request.params or {}).items()},
+            data=request.data,
+            headers={"Content-Type": "application/json" if isinstance(request.data, str) else "application/x-tar"},
+            timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT),
+        )
+        if response.status < HTTPStatus.BAD_REQUEST:
+            return response
+        try:
+            raise Refused(response.status, _message(await response.read()))
+        finally:
+            response.close()
 
 
 class Request(NamedTuple):
@@ -171,6 +199,11 @@ class Refused(Exception):  # noqa: N818 - an answer of the engine, to be put int
         super().__init__(f"{status}: {message}")
         self.status = status
         self.message = message.strip()
+
+    @property
+    def is_of_version(self) -> bool:
+        """Whether the engine does not speak the version of its API in which it was asked."""
+        return self.status == HTTPStatus.BAD_REQUEST and self.mentions("client version")
 
     def mentions(self, *texts: str) -> bool:
         """Say whether the message holds one of the texts."""

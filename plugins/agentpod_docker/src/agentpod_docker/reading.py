@@ -33,8 +33,8 @@ def listed_container(raw: Mapping[str, Any]) -> Container:
     )
 
 
-def inspected_container(raw: Mapping[str, Any]) -> Container:
-    """Read a whole container."""
+def inspected_container(raw: Mapping[str, Any], *, limits_swap: bool = False) -> Container:
+    """Read a whole container; ``limits_swap`` is whether the engine limits memory and swap together, as it is asked."""
     state = raw["State"]
     network, address = _place(raw)
     status = _STATES.get(state["Status"], ContainerState.DEAD)
@@ -53,7 +53,7 @@ def inspected_container(raw: Mapping[str, Any]) -> Container:
         restarts=raw.get("RestartCount", 0),
         started_at=moment(state.get("StartedAt")),
         finished_at=moment(state.get("FinishedAt")),
-        limits=_limits(raw["HostConfig"]),
+        limits=_limits(raw["HostConfig"], limits_swap=limits_swap),
     )
 
 
@@ -98,8 +98,11 @@ def _place(raw: Mapping[str, Any]) -> tuple[str | None, str | None]:
     return name, (networks[name].get("IPAddress") or None) if name else None
 
 
-def _limits(raw: Mapping[str, Any]) -> Limits:
+def _limits(raw: Mapping[str, Any], *, limits_swap: bool) -> Limits:
     memory, pids = raw.get("Memory") or 0, raw.get("PidsLimit") or 0
+    if limits_swap and raw.get("MemorySwap") != memory:
+        # What may be swapped out without end has no limit.
+        memory = 0
     cpus = (raw.get("NanoCpus") or 0) // 1_000_000
     if not cpus and (raw.get("CpuQuota") or 0) > 0:
         cpus = raw["CpuQuota"] * 1000 // (raw.get("CpuPeriod") or 100_000)

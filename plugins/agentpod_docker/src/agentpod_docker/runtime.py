@@ -95,7 +95,7 @@ class DockerRuntime(Runtime):
         engine = self._engine
         with _in_our_words():
             found, stored, bridged, protection = await asyncio.gather(
-                self._listed(),
+                self._of_pods(),
                 engine.json("GET", "volumes", params=ours),
                 engine.json("GET", "networks", params=ours),
                 self._protection(),
@@ -110,13 +110,25 @@ class DockerRuntime(Runtime):
         self._limits = {one: limits for one, limits in self._limits.items() if one in alive}
         return world
 
+    async def observe_pod(self, pod_id: str) -> World:
+        """List the containers and volumes of one pod."""
+        labels = [f"{INSTANCE}={self._instance}", f"{POD}={pod_id}"]
+        with _in_our_words():
+            found, stored = await asyncio.gather(
+                self._listed(labels), self._engine.json("GET", "volumes", params=filters(label=labels))
+            )
+        return World(
+            containers=tuple(listed_container(raw) for raw in found),
+            volumes=tuple(seen_volume(raw) for raw in stored["Volumes"] or ()),
+        )
+
     async def inspect(self, name: str) -> Container | None:
         """Look deeply at one container."""
         with _in_our_words():
             raw = await containers.inspect_raw(self._engine, self._instance, name)
         if raw is None:
             return None
-        seen = inspected_container(raw)
+        seen = inspected_container(raw, limits_swap=self._engine.limits_swap)
         asked, shown = self._limits.get(seen.id, (None, None))
         return msgspec.structs.replace(seen, limits=asked) if asked and seen.limits == shown else seen
 
@@ -196,7 +208,7 @@ class DockerRuntime(Runtime):
     async def images(self) -> list[str]:
         """List the images that were built here or that our containers run."""
         with _in_our_words():
-            listed = await self._listed()
+            listed = await self._of_pods()
             return await images.platform_images(self._engine, {listed_container(raw).image for raw in listed})
 
     @property
@@ -205,9 +217,12 @@ class DockerRuntime(Runtime):
             raise PluginError("PluginNotOpen", name=self.name)
         return self._opened
 
-    async def _listed(self) -> list[dict[str, Any]]:
+    async def _of_pods(self) -> list[dict[str, Any]]:
         """List the containers of this instance's pods."""
-        query = filters(label=[f"{INSTANCE}={self._instance}", POD]) | {"all": "1"}
+        return await self._listed([f"{INSTANCE}={self._instance}", POD])
+
+    async def _listed(self, labels: list[str]) -> list[dict[str, Any]]:
+        query = filters(label=labels) | {"all": "1"}
         found: list[dict[str, Any]] = await self._engine.json("GET", "containers/json", params=query)
         return found
 

@@ -41,6 +41,7 @@ async def watch(engine: Engine, instance: str, clock: Clock) -> AsyncIterator[En
                     yield event(raw)
         except (TemporaryError, Refused):
             pause = min(pause * 2, _SLOWEST)
+        engine.forget()
         lost = lost or clock.now()
         await clock.sleep(pause)
 

@@ -8,6 +8,9 @@ from agentpod_core import ConflictError, CreateVolume, RemoveVolume, TemporaryEr
 from agentpod_docker.engine import Engine, Refused
 from agentpod_docker.reading import INSTANCE, POD, seen_volume
 
+PATIENCE = 3600.0
+"""Seconds that the engine may take to measure volumes; nobody waits for it."""
+
 
 async def create_volume(engine: Engine, action: CreateVolume) -> None:
     """Make a volume, or find it made by us.
@@ -24,7 +27,7 @@ async def create_volume(engine: Engine, action: CreateVolume) -> None:
 async def sizes(engine: Engine, instance: str) -> dict[str, int]:
     """Measure our volumes, in bytes by pod. The engine walks through all files of all volumes for that."""
     # Engines before 23 know no type and measure images as well, which is quick.
-    measured = await engine.json("GET", "system/df", params={"type": "volume"})
+    measured = await engine.json("GET", "system/df", params={"type": "volume"}, seconds=PATIENCE)
     found: dict[str, int] = {}
     for raw in measured["Volumes"] or ():
         labels, size = raw.get("Labels") or {}, (raw.get("UsageData") or {}).get("Size", -1)

@@ -1,7 +1,8 @@
 """The container engine of a simulated world: Docker's ways with what ends, and a memory of what was done to it.
 
 It knows what an agent kept in its volume, and notes at once what must never be: two containers of one
-pod that run, a start without the agent's data, its token or its address.
+pod that run, a start without the agent's data, its token or its address. What is not ours lives on whatever
+happens to the machine, so that every change of it is somebody's doing.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ class Fate:
 class Engine(FakeEngine):
     """Containers with lives of their own. ``wrongs`` is what must never be and was."""
 
-    def __init__(self) -> None:
+    def __init__(self, instance: str) -> None:
         super().__init__(clock=VirtualClock())
+        self.instance = instance
         # A restart takes time here: see ``end``.
         self.holds_restarts = True
         self.wrongs: list[str] = []
@@ -71,14 +73,15 @@ class Engine(FakeEngine):
         """Go down, and everything that runs with it."""
         self.reachable = False
         for container in self.containers.values():
-            if container.state in LIVING:
+            if container.state in LIVING and self.is_ours(container):
                 container.state, container.exit_code, container.finished_at = ContainerState.EXITED, 137, self.now()
 
     def come_back(self) -> None:
         """Start what has a policy, ran once and was not stopped; then answer."""
         for container in self.containers.values():
             has_ended = container.state is ContainerState.EXITED and container.limits.restart
-            if has_ended and not container.end_wanted and container.network in {"", *self.networks}:
+            is_held = not self.is_ours(container) or container.network not in {"", *self.networks}
+            if has_ended and not container.end_wanted and not is_held:
                 container.restarts = 0
                 self.begin(container)
         self.reachable = True
@@ -98,6 +101,20 @@ class Engine(FakeEngine):
         for name in [name for name, one in self.volumes.items() if one.labels.get("agentpod.pod-id") == pod_id]:
             del self.volumes[name]
             self.kept.pop(name, None)
+
+    def is_ours(self, one: Any) -> bool:
+        """Say whether an object carries the label of this platform."""
+        return bool(one.labels.get("agentpod.instance") == self.instance)
+
+    def foreign(self) -> dict[str, str]:
+        """Say of everything that is not ours how it is."""
+        kinds = {"container": self.containers, "volume": self.volumes, "network": self.networks}
+        return {
+            f"{kind} {name}": _facts(one)
+            for kind, some in kinds.items()
+            for name, one in some.items()  # type: ignore[attr-defined]
+            if not self.is_ours(one)
+        }
 
     def of(self, pod_id: str) -> list[FakeContainer]:
         """List the containers that carry that pod's id."""
@@ -131,6 +148,13 @@ class Engine(FakeEngine):
                 what()
 
         asyncio.get_running_loop().call_later(seconds, due)
+
+
+def _facts(one: object) -> str:
+    """Write down all of an object but what only its followers and its readers care for."""
+    if isinstance(one, FakeContainer):
+        return str({key: value for key, value in vars(one).items() if key not in {"changed", "output"}})
+    return repr(one)
 
 
 class Runtime(FakeRuntime):

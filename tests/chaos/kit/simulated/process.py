@@ -9,21 +9,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+
+import msgspec
 
 from agentpod_core import Daemon, Entrypoints, ProbeResult, TemporaryError
 from agentpod_core.controller import Controller, Pace, Parts
 from agentpod_core.testing import FakeLink, FakeRouter, VirtualClock
-from agentpod_core.values.actions import RemoveVolume
+from agentpod_core.values.actions import RemoveVolume, WriteFiles
 
 WRITES = frozenset({"save", "forget_pod", "forget_tenant", "report"})
+UPKEEP = frozenset({"lead", "step_down", "sampled"})
+"""What a server writes as long as it lives, whether or not anything happens."""
 SILENCE = 10.0
 """Seconds until a connection that is cut says so."""
 
 
 class Process:
-    """Where one controller runs, from its start to its death."""
+    """Where one controller runs, from its start to its death.
+
+    ``answers`` counts the answers of the store to a ``write`` and to ``upkeep``; those that are numbered in ``loses``
+    are lost on their way, and counted in ``lost``.
+    """
 
     def __init__(self, world: Any, holder: str) -> None:
         self.world = world
@@ -31,8 +40,9 @@ class Process:
         self.boundaries = 0
         self.dies_at: int | None = None
         self.dying: Callable[[], object] = lambda: None
-        self.writes = 0
-        self.unsure_at = range(0)
+        self.answers: Counter[str] = Counter()
+        self.loses: dict[str, range] = {}
+        self.lost = 0
         self.is_dead = False
         self.task: asyncio.Task[None] | None = None
         self._goes, self._reaches = asyncio.Event(), asyncio.Event()
@@ -41,7 +51,9 @@ class Process:
 
     def start(self, pace: Pace, **parts: Any) -> None:
         """Begin to lead or to stand by."""
-        made = Parts(store=Store(self), runtime=Runtime(self), router=Router(self), clock=Clock(self), **parts)
+        made = Parts(
+            store=Store(self), runtime=Runtime(self), router=Router(self), clock=Clock(self), heal=self.heal, **parts
+        )
         controller = Controller(made, holder=self.holder, probe=lambda _: Health(self), links=Links(), pace=pace)
         self.task = asyncio.create_task(controller.run(), name=self.holder)
 
@@ -70,6 +82,24 @@ class Process:
             except TimeoutError:
                 raise TemporaryError("StoreUnreachable") from None
             await self.turn()
+
+    async def change(self, what: object) -> None:
+        """Pass into a step that changes the world: only who leads may be here."""
+        await self.boundary()
+        self.world.ledger.touches(self.holder, what)
+
+    async def heal(self, pod: Any, _endpoint: Any, _container: str) -> None:
+        """Tell an agent that it was healed."""
+        await self.change("tell that it is healed")
+        self.world.ledger.tells(pod.id)
+        await self.boundary()
+
+    def answered(self, kind: str) -> None:
+        """Have an answer from the store, unless that is lost."""
+        self.answers[kind] += 1
+        if self.answers[kind] in self.loses.get(kind, ()):
+            self.lost += 1
+            raise TemporaryError("StoreUnreachable")
 
     def die(self) -> None:
         """End at once: nothing more of this process reaches the world, but what it has sent already."""
@@ -125,11 +155,11 @@ class Store:
             await process.reach_store()
             answer = await getattr(process.world.store, name)(*args, **kwargs)
             if name in WRITES:
-                process.world.wrote(name, args, kwargs)
-                process.writes += 1
-                if process.writes in process.unsure_at:
-                    raise TemporaryError("StoreUnreachable")
+                process.world.ledger.wrote(process.holder, name, args, kwargs)
+                process.answered("write")
                 await process.boundary()
+            elif name in UPKEEP:
+                process.answered("upkeep")
             await process.turn()
             return answer
 
@@ -144,7 +174,10 @@ class Store:
 
 
 class Runtime:
-    """The runtime as one process reaches it: what was sent is done, whether or not anybody waits for the answer."""
+    """The runtime as one process reaches it: what was sent is done, whether or not anybody waits for the answer.
+
+    Files are written one by one, each a step of its own.
+    """
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -162,11 +195,18 @@ class Runtime:
     async def apply(self, action: Any, material: Any) -> None:
         """Send a change to the engine, and wait for its answer."""
         process, world = self._process, self._process.world
-        await process.boundary()
         if isinstance(action, RemoveVolume):
             await self._judge(action)
-        sent = asyncio.create_task(world.change(action, material))
-        await asyncio.shield(sent)
+        parts = [action]
+        if isinstance(action, WriteFiles):
+            parts = [msgspec.structs.replace(action, files=(file,)) for file in action.files]
+        for part in parts:
+            await process.change(part)
+            if world.slowness:
+                await asyncio.sleep(world.slowness)
+                await process.change("the rest of it")
+            sent = asyncio.create_task(world.change(part, material))
+            await asyncio.shield(sent)
         await process.boundary()
 
     async def watch(self) -> AsyncIterator[Any]:
@@ -193,7 +233,7 @@ class Router(FakeRouter):
 
     async def apply(self, routes: Any) -> bool:
         """Set the routes."""
-        await self._process.boundary()
+        await self._process.change("routes")
         done = await super().apply(routes)
         await self._process.boundary()
         return done

@@ -7,16 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
-
-import msgspec
-from hypothesis import strategies as st
 
 from agentpod_core.testing.fake_engine import LIVING, FakeContainer
 from agentpod_core.values.pods import Wanted
-from agentpod_core.values.world import ContainerState, Limits
-from simulated.engine import Fate
-from simulated.world import IMAGES, REFUSED, SLOTS, World
+from simulated.hands import HANDS
+from simulated.world import IMAGES, SLOTS, World
 
 
 class Step:
@@ -142,101 +137,6 @@ class Hand(Step):
             HANDS[self.what](world, found)
 
 
-def _kill(world: World, found: FakeContainer) -> None:
-    if found.state is ContainerState.RUNNING:
-        world.engine.kill(found.name)
-
-
-def _oom(world: World, found: FakeContainer) -> None:
-    if found.state is ContainerState.RUNNING:
-        world.engine.kill(found.name, oom=True)
-
-
-def _oom_child(world: World, found: FakeContainer) -> None:
-    if found.state is ContainerState.RUNNING:
-        world.engine.oom(found.name)
-
-
-def _hang(world: World, found: FakeContainer) -> None:
-    if found.state is ContainerState.RUNNING:
-        world.engine.hung.add(found.id)
-
-
-def _go_on(world: World, found: FakeContainer) -> None:
-    world.engine.hung.discard(found.id)
-
-
-def _remove(world: World, found: FakeContainer) -> None:
-    world.engine.remove_by_hand(found.name)
-
-
-def _pause(world: World, found: FakeContainer) -> None:
-    if found.state is ContainerState.RUNNING:
-        world.engine.pause(found.name)
-
-
-def _unpause(world: World, found: FakeContainer) -> None:
-    if found.state is ContainerState.PAUSED:
-        found.state = ContainerState.RUNNING
-        world.engine.happened("unpause", found)
-
-
-def _stop(world: World, found: FakeContainer) -> None:
-    if found.state in LIVING:
-        found.end_wanted = True
-        world.engine.end(found, 143)
-
-
-def _start(world: World, found: FakeContainer) -> None:
-    is_free = not any(one.state in LIVING and one.address == found.address for one in world.engine.containers.values())
-    if found.state not in LIVING and is_free and found.network in world.engine.networks:
-        found.restarts = 0
-        world.engine.begin(found)
-
-
-def _die(world: World, found: FakeContainer) -> None:
-    if found.state in LIVING:
-        world.engine.end(found, 137)
-    found.state, found.limits = ContainerState.DEAD, msgspec.structs.replace(found.limits, restart=False)
-
-
-def _loosen(world: World, found: FakeContainer) -> None:
-    found.limits = Limits(memory=None, cpus=100, pids=7, restart=None)
-    world.engine.happened("update", found)
-
-
-def _tighten(world: World, found: FakeContainer) -> None:
-    found.limits = msgspec.structs.replace(found.limits, memory=8 * 1024 * 1024, restart=False)
-    world.engine.happened("update", found)
-
-
-def _rename(world: World, found: FakeContainer) -> None:
-    del world.engine.containers[found.name]
-    found.name = f"renamed-{found.id}"
-    world.engine.containers[found.name] = found
-    # It is no longer the one that the platform made: somebody took it.
-    world.engine.by_hand.add(found.id)
-    world.engine.happened("rename", found)
-
-
-HANDS = {
-    "kill": _kill,
-    "oom": _oom,
-    "oom-child": _oom_child,
-    "hang": _hang,
-    "go-on": _go_on,
-    "remove": _remove,
-    "pause": _pause,
-    "unpause": _unpause,
-    "stop": _stop,
-    "start": _start,
-    "dead": _die,
-    "loosen": _loosen,
-    "tighten": _tighten,
-    "rename": _rename,
-}
-
-
 @dataclass(frozen=True)
 class Second(Step):
     """Somebody makes a second container of a pod, and maybe starts it."""
@@ -273,7 +173,7 @@ class Foreign(Step):
 
     async def happen(self, world: World) -> None:
         found = world.container(self.slot)
-        if found is None or found.id in {one.id for one in world.foreign.values()}:
+        if found is None:
             return
         engine = world.engine
         if self.takes == "name":
@@ -285,8 +185,7 @@ class Foreign(Step):
                 engine.end(found, 143)
             taker = engine.add_foreign_container(f"foreign-{engine.next_id()}")
             taker.address = found.address
-        world.foreign[taker.name] = taker
-        world.in_the_way.add(taker.name)
+        world.meet(in_the_way=True)
 
 
 @dataclass(frozen=True)
@@ -311,158 +210,13 @@ class Lose(Step):
                 world.engine.remove_network(name)
                 if self.what == "subnet":
                     world.engine.add_foreign_network(f"foreign-{name}", subnet)
-
-
-# The machine.
-
-
-@dataclass(frozen=True)
-class Doom(Step):
-    """An agent ends soon after its next starts, with some code."""
-
-    slot: int
-    code: int
-    after: float
-    times: int
-
-    async def happen(self, world: World) -> None:
-        if pod := world.slots[self.slot]:
-            world.engine.fates[pod.id] = Fate(self.code, self.after, self.times)
+                    world.meet(in_the_way=True)
 
 
 @dataclass(frozen=True)
-class Mood(Step):
-    """An agent answers otherwise from now on."""
-
-    slot: int
-    answer: str
+class MakeWay(Step):
+    """Who owns what stands in the platform's way takes it away, and somebody brings lost images back."""
 
     async def happen(self, world: World) -> None:
-        if pod := world.slots[self.slot]:
-            world.moods[pod.id] = self.answer
-
-
-@dataclass(frozen=True)
-class Outage(Step):
-    """Something is away for a while: the machine, the engine with its containers or alone, its events, or the store."""
-
-    what: str
-    seconds: float
-
-    async def happen(self, world: World) -> None:
-        engine, loop = world.engine, asyncio.get_running_loop()
-        match self.what:
-            case "power":
-                for process in world.lives():
-                    process.die()
-                engine.lose()
-                loop.call_later(self.seconds, engine.come_back)
-                loop.call_later(self.seconds + 0.5, world.serve)
-            case "daemon":
-                engine.lose()
-                loop.call_later(self.seconds, engine.come_back)
-            case "engine":
-                engine.reachable = False
-                loop.call_later(self.seconds, setattr, engine, "reachable", True)
-            case "events":
-                engine.is_deaf = True
-                loop.call_later(self.seconds, setattr, engine, "is_deaf", False)
-            case _:
-                world.tasks.add(asyncio.create_task(world.lose_store(self.seconds)))
-
-
-@dataclass(frozen=True)
-class Unsure(Step):
-    """The next writes to the store are made, and their answers are lost."""
-
-    times: int
-
-    async def happen(self, world: World) -> None:
-        for process in world.lives():
-            process.unsure_at = range(process.writes + 1, process.writes + 1 + self.times)
-
-
-@dataclass(frozen=True)
-class Crash(Step):
-    """A server is killed so many boundaries from now; another comes up in its place after a while."""
-
-    process: int
-    boundaries: int
-    after: float
-
-    async def happen(self, world: World) -> None:
-        lives = world.lives()
-        if not lives:
-            return
-        process = lives[self.process % len(lives)]
-        if self.boundaries:
-            process.dies_at = process.boundaries + self.boundaries
-        else:
-            process.die()
-        asyncio.get_running_loop().call_later(self.after, world.serve)
-
-
-@dataclass(frozen=True)
-class Standby(Step):
-    """A second server comes up."""
-
-    async def happen(self, world: World) -> None:
-        if len(world.lives()) < 2:
-            world.serve()
-
-
-@dataclass(frozen=True)
-class Freeze(Step):
-    """A server stands still, or loses its line to the store."""
-
-    process: int
-    seconds: float
-    is_cut: bool
-
-    async def happen(self, world: World) -> None:
-        if lives := world.lives():
-            process = lives[self.process % len(lives)]
-            (process.cut if self.is_cut else process.freeze)(self.seconds)
-
-
-@dataclass(frozen=True)
-class SetClock(Step):
-    """Somebody sets the machine's clock."""
-
-    by: int
-
-    async def happen(self, world: World) -> None:
-        world.engine.clock.set_by += timedelta(seconds=self.by)
-
-
-slots = st.integers(0, len(SLOTS) - 1)
-spans = st.sampled_from([0.5, 2.0, 4.0, 15.0, 40.0])
-small = st.integers(0, 2)
-
-by_operator = st.one_of(
-    st.builds(Create, slots),
-    st.builds(Change, slots, st.sampled_from(["image", "memory", "live", "restart", "merged"]), small),
-    st.builds(Want, slots, st.sampled_from([Wanted.STOPPED, Wanted.RUNNING])),
-    st.builds(Restart, slots),
-    st.builds(Delete, slots, st.booleans()),
-    st.builds(WantTenant, st.sampled_from(["acme", "bolt"]), st.sampled_from(list(Wanted))),
-)
-by_hand = st.one_of(
-    st.builds(Hand, slots, st.sampled_from(sorted(HANDS))),
-    st.builds(Second, slots, st.booleans()),
-    st.builds(Foreign, slots, st.sampled_from(["name", "address"])),
-    st.builds(Lose, slots, st.sampled_from(["network", "subnet", "volumes", "images"])),
-)
-by_chance = st.one_of(
-    st.builds(Doom, slots, st.sampled_from([1, 0, 137, REFUSED]), st.sampled_from([0.0, 0.5, 15.0]), st.integers(1, 6)),
-    st.builds(Mood, slots, st.sampled_from(["ready", "ill", "silent", "slow", "broken"])),
-    st.builds(Outage, st.sampled_from(["power", "daemon", "engine", "events", "store"]), spans),
-    st.builds(Unsure, st.integers(1, 4)),
-    st.builds(Crash, small, st.integers(0, 30), st.sampled_from([0.1, 5.0])),
-    st.builds(Standby),
-    st.builds(Freeze, small, spans, st.booleans()),
-    st.builds(SetClock, st.sampled_from([-86400, -30, 5, 3600])),
-)
-waits = st.builds(Wait, st.sampled_from([0.06, 0.3, 1.0, 5.0, 12.0]))
-steps = st.one_of(by_operator, by_hand, by_chance, waits, waits)
-histories = st.lists(steps, min_size=1, max_size=25)
+        world.make_way()
+        world.engine.images.update(IMAGES)

@@ -14,10 +14,23 @@ from agentpod_core.values.world import ContainerState
 from simulated.engine import MEMORY, TOKEN
 from simulated.world import INSTANCE, World
 
+WELL = frozenset({Phase.RUNNING, Phase.STOPPED})
+
 
 def untruths(world: World) -> list[str]:
     """List what is not as it must be."""
-    return [*world.engine.wrongs, *_of_pods(world), *_of_the_rest(world)]
+    return [*world.engine.wrongs, *trespasses(world), *_of_pods(world), *_of_the_rest(world)]
+
+
+def trespasses(world: World) -> list[str]:
+    """List what was done to what is not ours, and what there is of ours without our label."""
+    now = world.engine.foreign()
+    names = sorted(now.keys() | world.foreign.keys())
+    return [
+        f"the foreign {name} was touched: {world.foreign.get(name, 'not there')} > {now.get(name, 'not there')}"
+        for name in names
+        if now.get(name) != world.foreign.get(name)
+    ]
 
 
 def _of_pods(world: World) -> Iterator[str]:
@@ -49,7 +62,7 @@ def _of_pod(world: World, pod: PodInput) -> Iterator[str]:  # noqa: C901, PLR091
         yield f"there are other containers of it: {extras}"
     if pod.status.observed_generation != pod.generation:
         yield "its last generation was not seen"
-    if own and own.id in {one.id for one in world.foreign.values()}:
+    if own and not world.engine.is_ours(own):
         yield "its name is taken"
         return
     data = world.data(pod.id)
@@ -77,6 +90,8 @@ def _of_pod(world: World, pod: PodInput) -> Iterator[str]:  # noqa: C901, PLR091
         yield "it has no address, or another"
     if len(routed) != 1 or routed[0].target.host != pod.address:
         yield f"its routes are {routed}"
+    if pod.record.heals is not None:
+        yield "its agent was not told that it is healed"
     if pod.record.failures or pod.record.not_before or pod.record.blocked is not None:
         yield "its failures are not forgotten"
     if world.answer(pod.id, own.id) != "ready":
@@ -95,7 +110,7 @@ def _of_files(world: World, pod: PodInput, own: FakeContainer) -> Iterator[str]:
             yield f"its {file.path} is {seen.content if seen else None!r} and not {wanted!r}"
 
 
-def _of_the_rest(world: World) -> Iterator[str]:  # noqa: C901 - one line for each truth
+def _of_the_rest(world: World) -> Iterator[str]:
     engine, store = world.engine, world.store
     for slug, tenant_id in world.tenants.items():
         tenant = store._tenants.get(tenant_id)
@@ -107,9 +122,6 @@ def _of_the_rest(world: World) -> Iterator[str]:  # noqa: C901 - one line for ea
     }
     if ours != wanted:
         yield f"the networks are {ours} and not {wanted}"
-    for name, taker in world.foreign.items():
-        if engine.containers.get(name) is not taker or taker.state is not ContainerState.RUNNING:
-            yield f"the foreign container {name} was touched"
     known = set(world.pods)
     for one in engine.containers.values():
         if one.labels.get("agentpod.instance") == INSTANCE and one.labels.get("agentpod.pod-id") not in known:
@@ -118,7 +130,7 @@ def _of_the_rest(world: World) -> Iterator[str]:  # noqa: C901 - one line for ea
         yield "a container for one command was left behind"
     if not engine.protection.active:
         yield "the host is not closed"
-    well = {pod_id for pod_id, pod in store._pods.items() if pod.status.phase in {Phase.RUNNING, Phase.STOPPED}}
-    for subject, reason in sorted(world.open_alerts):
-        if subject in well or subject not in store._pods:
-            yield f"the alert {reason} of {subject or 'the platform'} is still open"
+    ill = {(pod.tenant, pod.name) for pod in store._pods.values() if pod.status.phase not in WELL}
+    for alert in store.alerts:
+        if alert.is_open and (alert.tenant, alert.pod) not in ill:
+            yield f"the alert {alert.reason} of {alert.tenant}/{alert.pod} is still open"

@@ -15,11 +15,11 @@ from agentpod_core.controller import Pace
 from agentpod_core.plan import Timings
 from agentpod_core.testing import FakeStore, RouteBoard
 from agentpod_core.testing.fake_engine import FakeContainer
-from agentpod_core.values.alerts import Raise
 from agentpod_core.values.names import container_name, network_name, volume_name
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.world import ContainerState
 from simulated.engine import TOKEN, Engine, Runtime
+from simulated.ledger import Ledger
 from simulated.process import Process
 
 INSTANCE = "chaosabc"
@@ -67,10 +67,14 @@ class Pod:
 
 
 class World:
-    """One world. ``pods`` are all that ever were; ``slots`` holds the one that each place has now."""
+    """One world. ``pods`` are all that ever were; ``slots`` holds the one that each place has now.
 
-    def __init__(self, *, repairs: bool = True) -> None:
-        self.engine = Engine()
+    ``foreign`` is what is nobody's or another platform's, as it has to stay; ``in_the_way`` is the part of it that
+    stands where something of ours belongs. ``slowness`` is how many seconds each change takes in its midst.
+    """
+
+    def __init__(self) -> None:
+        self.engine = Engine(INSTANCE)
         self.engine.images = set(IMAGES)
         self.runtime = Runtime(INSTANCE, self.engine)
         self.store = FakeStore(monotonic=lambda: asyncio.get_running_loop().time())
@@ -80,12 +84,12 @@ class World:
         self.tenants: dict[str, str] = {}
         self.slots: list[Pod | None] = [None] * len(SLOTS)
         self.moods: dict[str, str] = {}
-        self.foreign: dict[str, FakeContainer] = {}
+        self.ledger = Ledger(self, TIMINGS)
+        self.foreign: dict[str, str] = {}
         self.in_the_way: set[str] = set()
-        self.writes: list[tuple[str, Any]] = []
-        self.open_alerts: set[tuple[str, str]] = set()
+        self.slowness = 0.0
         self.tasks: set[asyncio.Task[None]] = set()
-        self._repairs = repairs
+        self._add_bystanders()
         self._started = 0
         self._outages = 0
         random.seed(0)
@@ -96,7 +100,7 @@ class World:
         """Start a server."""
         self._started += 1
         process = Process(self, f"server-{self._started}")
-        process.start(PACE, instance=INSTANCE, timings=TIMINGS, merge=_merged, mend=self._mend, heal=_healed)
+        process.start(PACE, instance=INSTANCE, timings=TIMINGS, merge=_merged, mend=_mend)
         self.processes.append(process)
         return process
 
@@ -109,16 +113,32 @@ class World:
         await asyncio.sleep(DURATION)
         await self.runtime.apply(action, material)
 
-    def wrote(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Follow what was written, and which alerts are open by that."""
-        self.writes.append((name, args + tuple(kwargs.values())))
-        subject = args[1] if name == "save" else ""
-        for change in kwargs.get("alerts", ()):
-            if isinstance(change, Raise):
-                self.open_alerts -= {(subject, one) for one in change.replaces}
-                self.open_alerts.add((subject, change.reason))
+    def _add_bystanders(self) -> None:
+        engine = self.engine
+        other = {"agentpod.instance": "anotherx", "agentpod.pod-id": "p", "agentpod.tenant": "acme"}
+        for name, subnet, labels in (("nobodys", "10.99.0.0/26", {}), ("anothers", "10.99.1.0/26", other)):
+            engine.add_foreign_volume(name, labels)
+            engine.add_foreign_network(name, subnet, labels)
+            engine.add_foreign_container(name, labels)
+        self.meet()
+
+    def meet(self, *, in_the_way: bool = False) -> None:
+        """Take note of what is foreign and was not there before."""
+        new = {name: facts for name, facts in self.engine.foreign().items() if name not in self.foreign}
+        self.foreign |= new
+        if in_the_way:
+            self.in_the_way |= set(new)
+
+    def make_way(self) -> None:
+        """Take away what stands in the way of ours, as its owner may."""
+        for name in self.in_the_way:
+            del self.foreign[name]
+            kind, _, name = name.partition(" ")  # noqa: PLW2901 - the name without its kind
+            if kind == "network":
+                del self.engine.networks[name]
             else:
-                self.open_alerts.discard((subject, change.reason))
+                self.engine.remove_by_hand(name)
+        self.in_the_way.clear()
 
     def answer(self, pod_id: str, container: str) -> str:
         """Give how the agent in that container answers."""
@@ -166,9 +186,10 @@ class World:
         return found if found and not found.is_deleted else None
 
     def container(self, slot: int) -> FakeContainer | None:
-        """Give the container of a place."""
-        found = self.slots[slot]
-        return self.engine.containers.get(container_name(INSTANCE, found.id)) if found else None
+        """Give the container of a place; None where another one has its name."""
+        pod = self.slots[slot]
+        found = self.engine.containers.get(container_name(INSTANCE, pod.id)) if pod else None
+        return found if found and self.engine.is_ours(found) else None
 
     def network(self, tenant: str) -> str:
         """Name a tenant's network; empty for a tenant that is gone."""
@@ -190,16 +211,11 @@ class World:
         """Say what is wanted of a tenant."""
         return self.store._tenants[self.tenants[tenant]].wanted
 
-    async def _mend(self, _adapter: str, code: int) -> Repair | None:
-        if code != REFUSED:
-            return None
-        return Repair(reason="EchoRefusedConfig", command=("sh", "-c", "exit 0") if self._repairs else None)
+
+async def _mend(_adapter: str, code: int) -> Repair | None:
+    return Repair(reason="EchoRefusedConfig", command=("sh", "-c", "exit 0")) if code == REFUSED else None
 
 
 async def _merged(_adapter: str, _file: File, current: bytes, wanted: bytes) -> bytes:
     # The agent's own lines stand behind a mark.
     return wanted + b"#" + current.partition(b"#")[2]
-
-
-async def _healed(*_: Any) -> None:
-    await asyncio.sleep(0)

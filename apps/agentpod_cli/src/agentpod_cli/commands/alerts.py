@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import get_args
+from typing import Literal, get_args
 
 import click
 
@@ -26,28 +26,51 @@ def alert() -> None:
 @click.option("--open/--all", "is_open", default=True, show_default=True, help="Those that are open, or all.")
 @click.option("--severity", type=click.Choice(get_args(Severity)), help="Only these and more severe ones.")
 @click.option("--tenant", metavar="TENANT", shell_complete=complete_tenants, help="Only this tenant's.")
+@click.option("--pod", metavar="POD", help="Only this pod of the tenant.")
 @output_option
 @server_options
 @pass_app
-def list_alerts(
+def list_alerts(  # noqa: PLR0913 - click's options
     app: App,
     is_open: bool,  # noqa: FBT001
     severity: Severity | None,
     tenant: str | None,
+    pod: str | None,
     output: Output,
 ) -> None:
     """List alerts, the newest first, and who was told of them.
 
     Examples:
       agentpod alert list
-      agentpod alert list --all --tenant acme
+      agentpod alert list --all --tenant acme --pod support
       agentpod alert list --severity error -o wide
     """
-    found = list(app.client.list_alerts(status="open" if is_open else None, severity=severity, tenant=tenant))
+    if pod is not None and tenant is None:
+        raise misused("pod_needs_tenant")
+    status: Literal["open"] | None = "open" if is_open else None
+    found = list(app.client.list_alerts(status=status, severity=severity, tenant=tenant, pod=pod))
     if text := listing(views.alerts(app.texts, app.now()), found, output, app.texts, coloured=app.coloured):
         app.say(text)
     else:
         app.note(app.texts("alert.none"))
+
+
+@alert.command()
+@click.argument("alert_id", metavar="ID")
+@output_option
+@server_options
+@pass_app
+def get(app: App, alert_id: str, output: Output) -> None:
+    """Show one alert: what is wrong, what to do, and who was told of it.
+
+    Examples:
+      agentpod alert get 0192f3a4-5b6c-7d8e-9f00-112233445566
+    """
+    seen = app.client.get_alert(alert_id)
+    if output == "table":
+        app.say(views.alert(app.texts, seen, coloured=app.coloured))
+    else:
+        app.say(single(views.alerts(app.texts, app.now()), seen, output, app.texts, coloured=app.coloured))
 
 
 @alert.command()
@@ -82,6 +105,10 @@ def silence(  # noqa: PLR0913 - click's options
       agentpod alert silence --list
       agentpod alert silence --end 0192f3a4-5b6c-7d8e-9f00-112233445566
     """
+    if (is_list or ends is not None) and (reference or tenant or reason or span is not None or comment):
+        raise misused("stands_alone", option="--list" if is_list else "--end")
+    if is_list and ends is not None:
+        raise misused("stands_alone", option="--list")
     if is_list:
         if text := listing(views.silences(), list(app.client.list_silences()), output, app.texts):
             app.say(text)

@@ -6,7 +6,16 @@ may be missing from the answer of another release.
 
 from __future__ import annotations
 
-from agentpod_client.shapes.alerts import Alert, Delivery, Notifier, NotifierKind, NotifierTest, Silence, Trouble
+from agentpod_client.shapes.alerts import (
+    Alert,
+    Delivery,
+    Notifier,
+    NotifierDelivery,
+    NotifierKind,
+    NotifierTest,
+    Silence,
+    Trouble,
+)
 from agentpod_client.shapes.identity import Login, Problem, ProblemItem, Token, Who
 from agentpod_client.shapes.platform import (
     Adapter,
@@ -59,6 +68,7 @@ __all__ = [
     "Login",
     "MemoryTrend",
     "Notifier",
+    "NotifierDelivery",
     "NotifierKind",
     "NotifierTest",
     "Operation",

@@ -44,9 +44,10 @@ class Alert(TypedDict):
 
 
 class Silence(TypedDict):
-    """Until when nobody is told of what; None is any."""
+    """Until when nobody is told of what; None is any. ``owner`` is the tenant whose notifiers alone it keeps quiet."""
 
     id: str
+    owner: str | None
     tenant: str | None
     pod: str | None
     reason: str | None
@@ -57,7 +58,10 @@ class Silence(TypedDict):
 
 
 class Notifier(TypedDict):
-    """Whom alerts are told; secrets read ``{"$secret": true}``. ``trouble`` is what went wrong last."""
+    """Whom alerts are told; secrets read ``{"$secret": true}``. ``trouble`` is what went wrong last.
+
+    What it is to be told while it is ``paused`` waits.
+    """
 
     name: str
     tenant: str | None
@@ -65,10 +69,28 @@ class Notifier(TypedDict):
     config: dict[str, Any]
     min_severity: Severity
     reasons: list[str]
+    paused: bool
+    generation: int
     trouble: Trouble | None
     delivered_at: str | None
     created_at: str
     created_by: str
+
+
+class NotifierDelivery(TypedDict):
+    """A message to a notifier: which alert it is about, and what became of it."""
+
+    alert: str
+    tenant: str | None
+    pod: str | None
+    reason: str
+    title: str
+    kind: Literal["raised", "recovered"]
+    state: Literal["pending", "delivered", "failed"]
+    attempts: int
+    error: Trouble | None
+    created_at: str
+    done_at: str | None
 
 
 class NotifierTest(TypedDict):

@@ -181,7 +181,7 @@ async def reconcile(
         raise ConfigError([problem], reason="InvalidRequest")
     chosen = await services.agents.chosen(asking, tenant=data.tenant, pod=data.pod)
     if not data.dry_run:
-        asked = await services.passes.ask(asking, chosen, tenant=data.tenant, pod=data.pod)
+        asked = await services.passes.ask(asking, tenant=data.tenant, pod=data.pod)
         services.runner.wake()
         operation = views.operation_view(asked, language)
         answer = ReconcileView(dry_run=False, passes=len(chosen), items=[], operation=operation)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from agentpod_core import catalogue
 from agentpod_core.catalogue import Language
-from agentpod_server.alert_records import AlertRecord, SilenceRecord, TargetRecord
+from agentpod_server.alert_records import AlertRecord, SilenceRecord, TargetRecord, ToldRecord
 from agentpod_server.api.shapes import (
     AlertView,
     DeliveryView,
+    NotifierDeliveryView,
     NotifierKindView,
     NotifierTestView,
     NotifierView,
@@ -52,6 +53,7 @@ def silence_view(silence: SilenceRecord) -> SilenceView:
     """Show a silence."""
     return SilenceView(
         id=silence.id,
+        owner=silence.tenant if silence.tenant_id else None,
         tenant=silence.tenant or None,
         pod=silence.pod or None,
         reason=silence.reason or None,
@@ -71,10 +73,29 @@ def notifier_view(services: Services, target: TargetRecord, language: Language) 
         config=services.targets.shown(target),
         min_severity=target.min_severity,
         reasons=list(target.reasons),
+        paused=target.is_paused,
+        generation=target.generation,
         trouble=trouble_view(target.failure, language),
         delivered_at=target.delivered_at,
         created_at=target.created_at,
         created_by=target.created_by,
+    )
+
+
+def delivery_view(told: ToldRecord, language: Language) -> NotifierDeliveryView:
+    """Show a message to a notifier."""
+    return NotifierDeliveryView(
+        alert=told.alert_id,
+        tenant=told.tenant or None,
+        pod=told.pod or None,
+        reason=told.reason,
+        title=catalogue.title(told.reason, language),
+        kind=told.kind,
+        state=told.state,
+        attempts=told.attempts,
+        error=trouble_view(told.error, language),
+        created_at=told.created_at,
+        done_at=told.done_at,
     )
 
 

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
-from litestar import Response, delete, get, post
+from litestar import Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import UNSET
 
 from agentpod_core import Severity
 from agentpod_core.catalogue import Language
-from agentpod_server.alert_records import AlertState
+from agentpod_server.alert_records import AlertState, TargetRecord
 from agentpod_server.api import alert_views as views
 from agentpod_server.api.auth import ADMIN
 from agentpod_server.api.bodies import StrictBody
 from agentpod_server.api.paging import Cursor, Limit, Pod, Tenant
+from agentpod_server.api.preconditions import etag
 from agentpod_server.api.problems import reasons
 from agentpod_server.api.shapes import (
     AlertView,
     NotifierCreate,
+    NotifierDeliveryView,
     NotifierKindView,
+    NotifierPatch,
     NotifierTestView,
     NotifierView,
     Page,
@@ -29,7 +34,7 @@ from agentpod_server.api.shapes import (
 )
 from agentpod_server.records import Scope
 from agentpod_server.services import Services
-from agentpod_server.services.alerts import Asked
+from agentpod_server.services.alerts import Asked, Change
 from agentpod_server.services.config import Given
 
 _ALERTS, _NOTIFIERS = ("Alerts",), ("Notifiers",)
@@ -147,7 +152,7 @@ async def notifiers(  # noqa: PLR0913 - the filters of a listing
     summary="Add a notifier",
     tags=_NOTIFIERS,
     responses={200: ResponseSpec(NotifierView, description="It exists already.")},
-    opt=ADMIN | reasons("InvalidConfig", "TenantNotFound", "TargetExists"),
+    opt=ADMIN | reasons("InvalidConfig", "TenantNotFound", "TargetExists", "TooManyTargets"),
     dto=StrictBody[NotifierCreate],
     return_dto=None,
 )
@@ -167,8 +172,7 @@ async def create_notifier(
         reasons=tuple(data.reasons),
     )
     made, is_new = await services.targets.create(asking, asked)
-    headers = {"Location": f"/api/v1/notifiers/{made.name}"} if is_new else {}
-    return Response(views.notifier_view(services, made, language), status_code=201 if is_new else 200, headers=headers)
+    return _answer(services, made, language, 201 if is_new else 200)
 
 
 @get("/notifiers/{notifier:str}", operation_id="get_notifier", summary="Get a notifier", tags=_NOTIFIERS)
@@ -178,9 +182,60 @@ async def notifier_(
     asking: NamedDependency[Scope],
     language: NamedDependency[Language],
     tenant: OfTenant = None,
-) -> NotifierView:
+) -> Response[NotifierView]:
     """Describe a notifier, and what went wrong with it last."""
-    return views.notifier_view(services, await services.targets.get(asking, notifier, tenant=tenant), language)
+    return _answer(services, await services.targets.get(asking, notifier, tenant=tenant), language)
+
+
+@patch(
+    "/notifiers/{notifier:str}",
+    operation_id="update_notifier",
+    summary="Change a notifier",
+    tags=_NOTIFIERS,
+    opt=ADMIN | reasons("InvalidConfig"),
+    dto=StrictBody[NotifierPatch],
+    return_dto=None,
+)
+async def update_notifier(  # noqa: PLR0913 - what a change takes
+    notifier: FromPath[str],
+    data: JSONBody[NotifierPatch],
+    services: NamedDependency[Services],
+    asking: NamedDependency[Scope],
+    language: NamedDependency[Language],
+    expected: NamedDependency[frozenset[int] | None],
+    tenant: OfTenant = None,
+) -> Response[NotifierView]:
+    """Change a notifier by a JSON merge patch; If-Match is demanded. What waits for it stays, and is tried at once."""
+    has_config = isinstance(data.config, dict) or data.set or data.secrets
+    patched = data.config if isinstance(data.config, dict) else {}
+    change = Change(
+        given=Given(config=patched, set=data.set, secrets=data.secrets, is_patch=True) if has_config else UNSET,
+        min_severity=data.min_severity,
+        reasons=tuple(data.reasons) if isinstance(data.reasons, list) else data.reasons,
+        is_paused=data.paused,
+    )
+    changed = await services.target_changes.change(asking, notifier, tenant=tenant, expected=expected, change=change)
+    return _answer(services, changed, language)
+
+
+@get(
+    "/notifiers/{notifier:str}/deliveries",
+    operation_id="list_notifier_deliveries",
+    summary="List a notifier's deliveries",
+    tags=_NOTIFIERS,
+)
+async def deliveries(  # noqa: PLR0913 - the filters of a listing
+    notifier: FromPath[str],
+    services: NamedDependency[Services],
+    asking: NamedDependency[Scope],
+    language: NamedDependency[Language],
+    tenant: OfTenant = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Page[NotifierDeliveryView]:
+    """List what a notifier was told and is still to be told, the newest first."""
+    found, following = await services.target_changes.told(asking, notifier, tenant=tenant, cursor=cursor, limit=limit)
+    return Page(items=[views.delivery_view(one, language) for one in found], next=following)
 
 
 @delete(
@@ -214,6 +269,15 @@ async def try_notifier(
     return views.tested_view(await services.targets.test(asking, notifier, tenant=tenant), language)
 
 
+def _answer(services: Services, target: TargetRecord, language: Language, status: int = 200) -> Response[NotifierView]:
+    headers = {"ETag": etag(target.generation)}
+    if status == 201:  # noqa: PLR2004 - an HTTP status
+        # Names are unique within a tenant: without it the address is that of the platform's own.
+        whose = f"?tenant={quote(target.tenant)}" if target.tenant else ""
+        headers["Location"] = f"/api/v1/notifiers/{target.name}{whose}"
+    return Response(views.notifier_view(services, target, language), status_code=status, headers=headers)
+
+
 HANDLERS = (
     alerts,
     alert_,
@@ -224,6 +288,8 @@ HANDLERS = (
     notifiers,
     create_notifier,
     notifier_,
+    update_notifier,
+    deliveries,
     delete_notifier,
     try_notifier,
 )

@@ -36,7 +36,7 @@ from agentpod_server.api.shapes import (
 )
 
 _REF: Final = "#/components/schemas/{name}"
-_VERSIONED: Final = (TenantView, PodView, ConfigView)
+_VERSIONED: Final = (TenantView, PodView, ConfigView, NotifierView)
 _LOCATED: Final = ((201, TenantView), (201, PodView), (201, NotifierView), (202, OperationView), (202, ReconcileView))
 _SLUG: Final = {"type": "string", "pattern": f"^{SLUG.pattern}$", "maxLength": 30}
 _PATHS: Final[dict[str, tuple[str, dict[str, Any]]]] = {

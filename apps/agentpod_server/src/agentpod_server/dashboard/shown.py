@@ -65,11 +65,6 @@ class ShownPod(Struct, frozen=True, kw_only=True):
         """Whether it is being deleted."""
         return Wanted.DELETED in {self.record.spec.wanted, self.record.tenant_wanted}
 
-    @property
-    def is_wanted(self) -> bool:
-        """Whether it is to run, its tenant's wish included."""
-        return self.record.spec.wanted is Wanted.RUNNING and self.record.tenant_wanted is Wanted.RUNNING
-
 
 class ShownEvent(Struct, frozen=True, kw_only=True):
     """An event as a list shows it."""
@@ -159,7 +154,7 @@ def _grouped(pods: Iterable[ShownPod]) -> Iterable[tuple[str, list[ShownPod]]]:
 def _health(services: Services, pod: PodRecord, language: Language) -> ShownHealth:
     word = services.healths.word(pod)
     tone: Tone = "idle"
-    if pod.spec.wanted is Wanted.RUNNING and word.ready is not None:
+    if pod.is_wanted and word.ready is not None:
         tone = "good" if word.ready else "warn"
     text = catalogue.text(word.reason, word.params, language)
     return ShownHealth(tone=tone, text=text, at=word.checked_at or word.since)

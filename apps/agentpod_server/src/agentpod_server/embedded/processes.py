@@ -71,7 +71,8 @@ class Process(Struct, frozen=True, kw_only=True):
             while self.is_alive and not gone.is_set():
                 look()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(gone.wait(), every)
+                    async with asyncio.timeout(every):
+                        await gone.wait()
         finally:
             loop.remove_reader(handle)
             os.close(handle)

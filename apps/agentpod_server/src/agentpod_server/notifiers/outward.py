@@ -19,6 +19,9 @@ from agentpod_core.values.addresses import AllowedAddresses
 
 CONNECT_SECONDS: Final = 5.0
 
+_NOBODYS: Final = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+"""Addresses for documents. A machine whose sockets can have these (ip_nonlocal_bind) cannot be asked for its own."""
+
 Found = tuple[socket.AddressFamily, Any]
 Resolve = Callable[[str, int], list[Found]]
 
@@ -36,6 +39,20 @@ def resolve(host: str, port: int) -> list[Found]:
     """Ask the system for a host's addresses; it may take long."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [(family, address) for family, _, _, _, address in found]
+
+
+def is_own(family: socket.AddressFamily, address: Any) -> bool:
+    """Say whether this machine has that address: a socket of it can have its own addresses and no other."""
+    return _can_have(family, address[0]) and not _can_have(family, _NOBODYS[family])
+
+
+def _can_have(family: socket.AddressFamily, address: str) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as asked:
+            asked.bind((address, 0))
+    except OSError:
+        return False
+    return True
 
 
 class Outward(Struct, frozen=True, kw_only=True):
@@ -61,8 +78,8 @@ class Outward(Struct, frozen=True, kw_only=True):
         if outcome.error is not None:
             raise outcome.error
         found: list[Found] = outcome.value
-        for _, address in found:
-            if not self.allowed.allows(address[0], host):
+        for family, address in found:
+            if not self.allowed.allows(address[0], host, is_own=is_own(family, address)):
                 raise ForbiddenError(host, address[0])
         return found
 

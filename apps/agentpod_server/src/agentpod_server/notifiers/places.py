@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+_LONGEST: Final = 2000
 _PORTS: Final = {"http": 80, "https": 443}
 _NAME: Final = re.compile(
     r"(?=.{1,253}\.?$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?"
@@ -40,6 +41,8 @@ def read_place(url: str) -> Place:
     Raises:
         ValueError: with what is wrong.
     """
+    if len(url) > _LONGEST:
+        raise ValueError(f"must have at most {_LONGEST} characters")
     if not _VISIBLE.fullmatch(url):
         raise ValueError("must be of visible ASCII characters: a host as xn--…, anything else percent-encoded")
     try:

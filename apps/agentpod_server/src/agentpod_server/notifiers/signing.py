@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Sequence
 from typing import Final
 
 PREFIX: Final = "whsec_"
@@ -31,12 +32,12 @@ def read_key(text: str) -> bytes:
     return key
 
 
-def headers(key: bytes, *, message: str, second: int, body: bytes) -> dict[str, str]:
-    """Give the headers that go with a body."""
+def headers(keys: Sequence[bytes], *, message: str, second: int, body: bytes) -> dict[str, str]:
+    """Give the headers that go with a body, signed with each of the keys: a receiver needs one of them."""
     signed = f"{message}.{second}.".encode() + body
-    signature = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+    signatures = [base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode() for key in keys]
     return {
         "webhook-id": message,
         "webhook-timestamp": str(second),
-        "webhook-signature": f"v1,{signature}",
+        "webhook-signature": " ".join(f"v1,{one}" for one in signatures),
     }

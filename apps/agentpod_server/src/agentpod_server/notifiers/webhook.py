@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, ClassVar, Final
@@ -35,26 +35,30 @@ SECONDS: Final = 10.0
 LIMIT: Final = 65_536
 
 _LATER: Final = frozenset({408, 425, 429})
+_GONE: Final = 410
+"""The one answer that says for good that nobody is there; any other may be a slip that is mended tomorrow."""
 _LONGEST_WAIT: Final = 3600.0
 _TOLD: Final = 200
 
 
 class WebhookTarget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A program that takes signed messages by HTTP POST."""
+    """A program that takes signed messages by HTTP POST.
+
+    The URL is secret as a whole: of many services its path or query is all that a sender has to know.
+    """
 
     url: Annotated[
-        str,
-        Meta(
-            title="URL",
-            description="Where messages are posted to. No secret belongs in it: every message is signed.",
-            max_length=2000,
-            examples=["https://ops.example.com/agentpod"],
-        ),
+        SecretRef,
+        Meta(title="URL", description="Where messages are posted to, for example https://ops.example.com/agentpod."),
     ]
     key: Annotated[
         SecretRef,
         Meta(title="Signing key", description="whsec_ and 24 to 64 random bytes in base64; the receiver has it too."),
     ]
+    next_key: Annotated[
+        SecretRef | None,
+        Meta(title="Next signing key", description="While receivers change over to it, messages are signed with both."),
+    ] = None
 
 
 class WebhookNotifier(Notifier[WebhookTarget]):
@@ -88,10 +92,10 @@ class WebhookNotifier(Notifier[WebhookTarget]):
 
     async def send(self, alert: Alert, target: WebhookTarget, material: Mapping[SecretRef, str]) -> None:
         """Post it."""
-        place, key = _read(target, material)
+        place, keys = _read(target, material)
         try:
             async with asyncio.timeout(self._seconds):
-                reply = await self._posted(place, key, alert)
+                reply = await self._posted(place, keys, alert)
         except ForbiddenError as error:
             raise _forbidden(error) from None
         except TimeoutError:
@@ -99,9 +103,9 @@ class WebhookNotifier(Notifier[WebhookTarget]):
         if (refused := _refusal(place.host, reply, self._now())) is not None:
             raise refused
 
-    async def _posted(self, place: Place, key: bytes, alert: Alert) -> Reply:
+    async def _posted(self, place: Place, keys: Sequence[bytes], alert: Alert) -> Reply:
         body = _body(alert)
-        signed = signing.headers(key, message=alert.id, second=int(self._now().timestamp()), body=body)
+        signed = signing.headers(keys, message=alert.id, second=int(self._now().timestamp()), body=body)
         told = {"host": place.authority, "user-agent": self._agent, "content-type": "application/json", **signed}
         tls = await self._trust() if place.is_secure else None
         with await self._outward.connected(place.host, place.port) as connected:
@@ -131,21 +135,22 @@ class WebhookNotifier(Notifier[WebhookTarget]):
         return datetime.now(UTC) if self._clock is None else self._clock.now()
 
 
-def _read(target: WebhookTarget, material: Mapping[SecretRef, str]) -> tuple[Place, bytes]:
+def _read(target: WebhookTarget, material: Mapping[SecretRef, str]) -> tuple[Place, list[bytes]]:
     """Read what a target says; all that is wrong with it at once."""
     problems: list[Problem] = []
-    place, key = None, b""
+    place, keys = None, []
     try:
-        place = read_place(target.url)
+        place = read_place(secret_value(target.url, material).strip())
     except ValueError as error:
         problems.append(_problem("$.url", "NotAccepted", message=str(error)))
-    try:
-        key = signing.read_key(secret_value(target.key, material))
-    except ValueError as error:
-        problems.append(_problem("$.key", "NotAccepted", message=str(error)))
+    for path, ref in (("$.key", target.key), ("$.next_key", target.next_key)):
+        try:
+            keys += [signing.read_key(secret_value(ref, material))] if ref is not None else []
+        except ValueError as error:
+            problems.append(_problem(path, "NotAccepted", message=str(error)))
     if place is None or problems:
         raise ConfigError(problems)
-    return place, key
+    return place, keys
 
 
 def _body(alert: Alert) -> bytes:
@@ -170,26 +175,26 @@ def _body(alert: Alert) -> bytes:
 
 
 def _refusal(host: str, reply: Reply, now: datetime) -> AgentPodError | None:
-    status = reply.status
+    status, answer = reply.status, str(reply.status)
     if 200 <= status < 300:  # noqa: PLR2004 - the class of answers that say yes
         return None
-    if status in _LATER or status >= 500:  # noqa: PLR2004 - the class of answers that blame the server
-        wait = _wait(reply.headers.get("retry-after", ""), now)
-        return TemporaryError("TargetBusy", retry_after=wait, host=host, answer=str(status))
-    answer = str(status)
+    if status == _GONE:
+        return PermanentError("TargetRefused", host=host, answer=answer)
     if 300 <= status < 400:  # noqa: PLR2004 - the class of answers that lead elsewhere
         answer = f"{status}, which leads to {_led(reply.headers.get('location', ''))}, and is not followed"
-    return PermanentError("TargetRefused", host=host, answer=answer)
+    is_busy = status in _LATER or status >= 500  # noqa: PLR2004 - the class of answers that blame the server
+    wait = _wait(reply.headers.get("retry-after", ""), now)
+    return TemporaryError("TargetBusy" if is_busy else "TargetRefused", retry_after=wait, host=host, answer=answer)
 
 
 def _led(location: str) -> str:
-    """Say where an answer leads, without what may be a secret."""
+    """Say which host an answer leads to; the rest of the address may be a secret."""
     try:
         parts = urlsplit(location)
-        place = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else location and "the same host"
     except ValueError:
         place = ""
-    return re.sub(r"[^!-~]", "?", place)[:_TOLD] or "nowhere"
+    return re.sub(r"[^ -~]", "?", place)[:_TOLD] or "nowhere"
 
 
 def _wait(text: str, now: datetime) -> float | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from agentpod_core import Clock, SecretStore
 from agentpod_server.services.addresses import Addresses
 from agentpod_server.services.agents import Agents
-from agentpod_server.services.alerts import Alerts, Delivery, Targets, Wording
+from agentpod_server.services.alerts import Alerts, Delivery, TargetChanges, Targets, Wording
 from agentpod_server.services.alerts.delivery import Follow
 from agentpod_server.services.availability import Availabilities
 from agentpod_server.services.cursors import Cursors
@@ -94,9 +94,10 @@ class Services:
         self.events = Events(database, hub, cursors, should_exit=should_exit)
         self.alerts = Alerts(database, cursors, clock)
         self.targets = Targets(database, cursors, offers, vault, clock, wording)
+        self.target_changes = TargetChanges(database, cursors, offers, vault)
         self.delivery = Delivery(database, engine, offers, vault, wording, follow=follow_alerts, scale=time_scale)
         self.operations = Operations(database, cursors)
-        self.passes = Passes(database, engine)
+        self.passes = Passes(database, engine, self.agents)
         self.images = Images(database, engine, offers)
         self.identity = Identity(database, clock, passwords)
         self.runner = OperationRunner(

@@ -11,7 +11,6 @@ from msgspec import Struct
 from agentpod_core import AgentAdapter, ConflictError, Door, NotFoundError, Pod, TemporaryError, Usage
 from agentpod_core.plan import Plan
 from agentpod_core.values.names import container_name
-from agentpod_core.values.pods import Wanted
 from agentpod_server.records import PodRecord, Scope
 from agentpod_server.services.addresses import Addresses
 from agentpod_server.services.engine import Engine
@@ -98,7 +97,7 @@ class Agents:
         url = self._addresses.url(pod.spec.subdomain)
         if adapter is None or type(adapter).open_door is AgentAdapter.open_door:
             return OpenDoor(url=url)
-        if pod.spec.wanted is not Wanted.RUNNING or pod.tenant_wanted is not Wanted.RUNNING:
+        if not pod.is_wanted:
             raise ConflictError("PodIsStopped", **where)
         link = await self._engine.link(pod.id)
         if link is None:

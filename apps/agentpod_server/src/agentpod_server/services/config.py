@@ -1,4 +1,4 @@
-"""A pod's config on its way in and out: merged and checked as a whole, secrets apart.
+"""A pod's or a notifier's config on its way in and out: merged and checked as a whole, secrets apart.
 
 What comes in is strict JSON, raw texts (``set``) and secrets by path; what goes out shows a mask for
 every secret that is set. Pure: nothing is stored here.
@@ -57,9 +57,9 @@ def shown(adapter: AgentAdapter[Any] | None, spec: PodSpec) -> dict[str, Any]:
     return masked if isinstance(masked, dict) else {}
 
 
-def check(adapter: AgentAdapter[Any], given: Given, stored: dict[str, Any] | None = None) -> Accepted:
+def check(config_type: type[Struct], given: Given, stored: dict[str, Any] | None = None) -> Accepted:
     """Put together what was given, over what is ``stored`` for a patch, and find everything wrong with it."""
-    form = published(adapter.config_type)
+    form = published(config_type)
     base: Any = schema.mask(form, stored) if given.is_patch and stored is not None else {}
     wanted = merge_patch(base, given.config) if given.is_patch else given.config
     accepted = schema.accept(form, wanted, texts=given.set, secret_texts=given.secrets, stored=stored)

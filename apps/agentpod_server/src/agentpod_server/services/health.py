@@ -12,9 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from agentpod_core import Probe
-from agentpod_core.desired import lesser_life
 from agentpod_core.observed import Probed, Trend
-from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import ConditionType
 from agentpod_server.records import PodRecord, Scope
 from agentpod_server.services.engine import Engine
@@ -67,7 +65,7 @@ class Healths:
             Health(
                 pod=pod,
                 word=self.word(pod),
-                is_well=pod.status.ready if _is_wanted(pod) else None,
+                is_well=pod.status.ready if pod.is_wanted else None,
                 is_asked_here=self._engine.epoch is not None,
                 probe=probes.get(pod.id),
                 probed=self._engine.probed(pod.id),
@@ -98,7 +96,3 @@ class Healths:
             params=concluded.params,
             since=ready.since if ready else None,
         )
-
-
-def _is_wanted(pod: PodRecord) -> bool:
-    return lesser_life(pod.spec.wanted, pod.tenant_wanted) is Wanted.RUNNING

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from agentpod_core import TemporaryError
+from agentpod_server.persisting import repeat
 from agentpod_server.records import EventRecord, Scope
 from agentpod_server.store import events
 from agentpod_server.store.database import Database
@@ -22,8 +21,6 @@ _BACKLOG = 1000
 _PAGE = 500
 _PAUSE = 1.0
 _ALL = Scope(actor="system")
-
-_log = logging.getLogger(__name__)
 
 
 class TooSlowError(Exception):
@@ -49,7 +46,8 @@ class Subscription:
             if self._is_lost:
                 raise TooSlowError
             with contextlib.suppress(TimeoutError):
-                return await asyncio.wait_for(self._queue.get(), wait)
+                async with asyncio.timeout(wait):
+                    return await self._queue.get()
             return None
         return self._queue.get_nowait()
 
@@ -83,7 +81,8 @@ class EventHub:
         """Hand out events while the block runs; only those committed after it began."""
         async with self._database.transaction(_ALL):
             self._seen = await events.last_seq()
-        self._task = asyncio.create_task(self._run(), name="event-hub")
+        handing_out = repeat("handing out events", self._run, every=_PAUSE, longest=2 * _PAUSE)
+        self._task = asyncio.create_task(handing_out, name="event-hub")
         try:
             yield self
         finally:
@@ -102,15 +101,8 @@ class EventHub:
             self._subscriptions.discard(subscription)
 
     async def _run(self) -> None:
-        while True:
-            try:
-                async for _ in self._follow():
-                    await self._hand_out()
-            except TemporaryError as error:
-                _log.info("events wait for the database: %s", error)
-            except Exception:  # noqa: BLE001 - one broken round must not silence all listeners
-                _log.exception("handing out events failed; going on")
-            await asyncio.sleep(_PAUSE)
+        async for _ in self._follow():
+            await self._hand_out()
 
     async def _hand_out(self) -> None:
         while True:

@@ -113,6 +113,11 @@ class Offers:
         owner = self._host.owner("notifier", name)
         return owner.plugin if owner else ""
 
+    def gathers(self, name: str) -> bool:
+        """Say whether a notifier can tell several alerts in one message; False where it cannot be had."""
+        notifier = self.find_notifier(name)
+        return notifier is not None and notifier.gathers
+
     async def send(self, alert: Alert, target: TargetRecord, material: Mapping[SecretRef, str]) -> None:
         """Have a target's notifier deliver one message.
 

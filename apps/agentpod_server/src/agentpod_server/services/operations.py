@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, Protocol
 
-from agentpod_core import AgentPodError, ConflictError, Severity, TemporaryError
+from agentpod_core import AgentPodError, ConfigError, ConflictError, NotFoundError, Severity
 from agentpod_core.values.status import Happening
+from agentpod_server.persisting import insist, repeat
 from agentpod_server.records import Failure, OperationRecord, OperationStatus, Progress, Scope
 from agentpod_server.services.cursors import Cursors
 from agentpod_server.services.engine import Engine
@@ -89,21 +91,18 @@ class OperationRunner:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as lanes:
             for kind in self._woken:
-                lanes.create_task(self._lane(kind), name=f"operations {kind or 'of no kind'}")
+                what = f"operations {kind or 'of no kind'}"
+                lanes.create_task(repeat(what, partial(self._turn, kind)), name=what)
 
-    async def _lane(self, kind: str | None) -> None:
-        """Do the operations of a kind, or (None) those of the kinds that nobody knows."""
+    async def _turn(self, kind: str | None) -> None:
+        """Do an operation of a kind, or (None) of one that nobody knows; without one wait until there may be."""
+        if await self._one(kind):
+            return
         woken = self._woken[kind]
-        while True:
-            try:
-                worked = await self._one(kind)
-            except TemporaryError as error:
-                _log.info("operations wait for the database: %s", error)
-                worked = False
-            if not worked:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), 2 * _PACE)
-                woken.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2 * _PACE):
+                await woken.wait()
+        woken.clear()
 
     async def _one(self, kind: str | None) -> bool:
         """Do the oldest operation there is; False without one, or without the lead."""
@@ -137,52 +136,62 @@ class OperationRunner:
                 await asyncio.wait({work}, timeout=_PACE)
                 if self._engine.epoch != epoch or not await self._is_noted(operation, epoch, latest):
                     return None, None
-            return work.result(), None
+            # One that cancelled itself is no wish to end of ours.
+            return (None, _broke(operation)) if work.cancelled() else (work.result(), None)
         except AgentPodError as error:
+            if error.reason == "NotLeader":
+                return None, None
             return None, Failure(reason=error.reason, params=error.params)
         except Exception:  # noqa: BLE001 - an executor may break in any way; the operation has to end
             _log.exception("operation %s (%s) failed", operation.id, operation.kind)
-            return None, Failure(reason="OperationBroke", params={"kind": operation.kind})
+            return None, _broke(operation)
         finally:
             work.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await work
+            await asyncio.wait({work})
 
     async def _is_noted(self, operation: OperationRecord, epoch: int, latest: list[Progress]) -> bool:
-        """Write the newest line, if there is one; False when the work is another leader's by now."""
+        """Write the newest line, if there is one; False when the work is another leader's by now, or nobody's."""
         if not latest:
             return True
         newest = latest.pop()
         try:
             async with self._database.transaction(_SYSTEM):
                 await operations.progress(operation.id, newest, epoch=epoch)
-        except TemporaryError as error:
+        except (ConflictError, NotFoundError):
+            return False
+        except AgentPodError as error:
             # The work itself does not need the database; a later line will be written.
             _log.info("progress of operation %s was not written: %s", operation.id, error)
-        except ConflictError:
-            return False
         return True
 
     async def _finish(
         self, operation: OperationRecord, epoch: int, result: dict[str, Any], failure: Failure | None
     ) -> None:
         """Write the outcome, as often as it takes: work that was done must not be done again."""
-        while True:
+
+        async def write() -> None:
+            nonlocal result, failure
             try:
                 async with self._database.transaction(Scope(actor=operation.created_by)):
                     await operations.finish(operation.id, result=result, error=failure, epoch=epoch)
                     events.append(_happening(operation, failure), tenant=operation.tenant)
-            except TemporaryError as error:
-                _log.info("the outcome of operation %s waits for the database: %s", operation.id, error)
-                await asyncio.sleep(_PACE)
             except ConflictError:
-                # Another leader does it again, and its outcome will count.
-                return
-            else:
-                return
+                _log.info("operation %s is done again by another leader, whose outcome counts", operation.id)
+            except NotFoundError:
+                _log.info("operation %s went with its tenant", operation.id)
+            except ConfigError:
+                # It holds what cannot be stored; that it has ended can be.
+                result, failure = {}, _broke(operation)
+                raise
+
+        await insist(f"the outcome of operation {operation.id}", write)
 
 
 _SYSTEM = Scope(actor="system")
+
+
+def _broke(operation: OperationRecord) -> Failure:
+    return Failure(reason="OperationBroke", params={"kind": operation.kind})
 
 
 def _happening(operation: OperationRecord, failure: Failure | None) -> Happening:

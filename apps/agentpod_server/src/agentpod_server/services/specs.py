@@ -62,7 +62,9 @@ class Specs:
                 if kind is None:
                     await self._refuse([*problems, self._offers.adapter_problem(adapter)], spec, tenant, name)
                 there = await pods.find(tenant, name)
-                accepted = config.check(kind, given, None if there is None else await self._present(kind, there))
+                accepted = config.check(
+                    kind.config_type, given, None if there is None else await self._present(kind, there)
+                )
                 if problems or accepted.problems:
                     await self._refuse([*problems, *accepted.problems], spec, tenant, name)
                 spec = msgspec.structs.replace(spec, config_version=kind.config_version)
@@ -100,7 +102,7 @@ class Specs:
                 problems.append(self._offers.adapter_problem(before.spec.adapter))
             accepted = None
             if kind is not None and asked.given is not msgspec.UNSET:
-                accepted = config.check(kind, asked.given, await self._present(kind, before))
+                accepted = config.check(kind.config_type, asked.given, await self._present(kind, before))
                 problems += accepted.problems
             if problems:
                 raise ConfigError(problems)
@@ -142,7 +144,7 @@ class Specs:
         accepted: Accepted,
         written: list[SecretRef],
     ) -> PodRecord:
-        refs = await self._vault.put_config(placement.tenant_id, placement.id, accepted.secrets)
+        refs = await self._vault.put(placement.tenant_id, _owner(placement.id), accepted.secrets)
         written.extend(refs.values())
         generated = await self._vault.generate(placement.tenant_id, placement.id, kind)
         written.extend(generated.values())
@@ -199,7 +201,7 @@ class Specs:
         stored = await self._present(kind, before)
         value = stored
         if accepted is not None:
-            refs = await self._vault.put_config(before.tenant_id, before.id, accepted.secrets, stored)
+            refs = await self._vault.put(before.tenant_id, _owner(before.id), accepted.secrets, stored)
             value = schema.put_refs(accepted.value, refs)
         spec = msgspec.structs.replace(spec, config=value, config_version=kind.config_version)
         if spec == msgspec.structs.replace(before.spec, config=stored, config_version=kind.config_version):
@@ -259,6 +261,11 @@ class Specs:
             owner = await tenants.find(tenant)
             if owner is not None:
                 await self._vault.drop_all(owner.id, written)
+
+
+def _owner(pod_id: str) -> str:
+    """Give what the keys of a config's secrets begin with."""
+    return f"pod/{pod_id}/config"
 
 
 def _only_wanted(spec: PodSpec, before: PodSpec) -> bool:

@@ -28,21 +28,19 @@ class Vault:
         """Whether new secrets vanish by themselves with a transaction that fails."""
         return self._store.name == "postgres"
 
-    async def put_config(
-        self, tenant_id: str, pod_id: str, texts: Mapping[str, str], stored: dict[str, Any] | None = None
+    async def put(
+        self, tenant_id: str, owner: str, texts: Mapping[str, str], stored: dict[str, Any] | None = None
     ) -> dict[str, SecretRef]:
-        """Store the secrets of a config, by dotted path; what is stored already keeps its reference."""
+        """Store the secrets of a config, by dotted path; ``owner`` is what its keys begin with.
+
+        What is stored already keeps its reference.
+        """
         refs: dict[str, SecretRef] = {}
         for path, text in texts.items():
             old = _at(stored or {}, path)
             keep = old is not None and await self._is(tenant_id, old, text)
-            key = _key(f"pod/{pod_id}/config", path)
-            refs[path] = old if keep and old else await self._store.put(tenant_id, key, text)
+            refs[path] = old if keep and old else await self._store.put(tenant_id, _key(owner, path), text)
         return refs
-
-    async def put_settings(self, tenant_id: str, owner: str, texts: Mapping[str, str]) -> dict[str, SecretRef]:
-        """Store the secrets of something new that is no pod, by dotted path, below keys of its own."""
-        return {path: await self._store.put(tenant_id, _key(owner, path), text) for path, text in texts.items()}
 
     async def material(self, tenant_id: str, stored: Any) -> dict[SecretRef, str]:
         """Give the values of all secrets that stored settings refer to.

@@ -1,6 +1,7 @@
 """Watches what all pods stand on, in the process that leads: disks that fill up, and certificates that end.
 
-Raising what is open and clearing what is not changes nothing, so a look says all that it sees.
+What it sees is compared with what is open, and only the difference is written: so it is told once, whoever leads, and
+each disk and certificate by itself. What cannot be looked at stays as it is.
 """
 
 from __future__ import annotations
@@ -8,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
 
 from msgspec import Struct
 
-from agentpod_core import AgentPodError, Certificate, Clock, Router, Runtime, Severity
+from agentpod_core import AgentPodError, Certificate, Clock, ConflictError, Router, Runtime, Severity
+from agentpod_core.ports import Store
 from agentpod_core.values.alerts import AlertChange, Clear, Raise
-from agentpod_core.values.status import Happening
+from agentpod_server.persisting import repeat
 from agentpod_server.services.engine import Engine
 
 DISK, CERTIFICATE = "DiskNearlyFull", "CertificateTrouble"
@@ -26,24 +27,19 @@ SLACK = 5
 """So many percent below the mark a disk has to be for it to be well again."""
 NOTICE = timedelta(days=14)
 """So long before its end a certificate is told of; what is renewed by itself has been renewed by then."""
+SUBJECT = 200
+"""So many characters of its names tell a certificate from the others."""
 
 _log = logging.getLogger(__name__)
 
 
 class Disk(Struct, frozen=True, kw_only=True):
-    """How full the disk of a folder is, as anybody but root sees it; ``free`` is in bytes."""
+    """How full the disk of a folder is, as anybody but root sees it; ``free`` is in bytes, ``device`` its number."""
 
     path: str
     percent: int
     free: int
-
-
-class Report(Protocol):
-    """Writes down alerts of the platform."""
-
-    def __call__(self, happenings: Sequence[Happening], alerts: Sequence[AlertChange] = ()) -> Awaitable[None]:
-        """Write them; errors as the store's."""
-        ...
+    device: int
 
 
 class Watching:
@@ -56,7 +52,7 @@ class Watching:
         runtime: Runtime,
         router: Router | None,
         clock: Clock,
-        report: Report,
+        store: Store,
         folder: Path,
         percent: int = 90,
         scale: float = 1.0,
@@ -66,82 +62,105 @@ class Watching:
         self._runtime = runtime
         self._router = router
         self._clock = clock
-        self._report = report
+        self._store = store
         self._folder = folder
         self._percent = percent
         self._every = EVERY * scale
         self._measure = measure or measured
-        self._said: tuple[int | None, dict[str, AlertChange]] = (None, {})
 
     async def run(self) -> None:
         """Look now and then, until cancelled."""
-        while True:
-            try:
-                if self._engine.epoch is not None:
-                    await self.look()
-            except AgentPodError as error:
-                _log.info("disks and certificates are looked at later: %s", error)
-            except Exception:  # noqa: BLE001 - it is looked again, and nothing else may end because of it
-                _log.exception("disks and certificates could not be looked at")
-            await asyncio.sleep(self._every)
+        await repeat("looking at disks and certificates", self.look, every=self._every, longest=self._every)
 
     async def look(self) -> None:
-        """Look once, and say what is new since this process began to lead."""
-        changes = [*await self._disks(), *await self._certificates()]
-        epoch, said = self._said
-        if epoch != self._engine.epoch:
-            said = {}
-        news = [one for one in changes if type(said.get(one.reason)) is not type(one)]
-        if news:
-            await self._report([], alerts=news)
-        self._said = (self._engine.epoch, said | {one.reason: one for one in changes})
-
-    async def _disks(self) -> list[AlertChange]:
+        """Look once and say what is new, if this process leads."""
+        epoch = self._engine.epoch
+        if epoch is None:
+            return
+        opened = await self._store.platform_alerts()
+        changes = [
+            *await self._disks([one for one in opened if one.reason == DISK]),
+            *await self._certificates([one for one in opened if one.reason == CERTIFICATE]),
+        ]
+        news = [one for one in changes if one not in opened]
         try:
-            folders = [str(self._folder), *await self._runtime.folders()]
+            if news:
+                await self._store.report([], alerts=news, epoch=epoch)
+        except ConflictError:
+            _log.info("another server looks at disks and certificates by now")
+
+    async def _disks(self, opened: Sequence[Raise]) -> list[AlertChange]:
+        folders, is_all = [str(self._folder)], True
+        try:
+            folders += await self._runtime.folders()
         except AgentPodError:
             # That the engine is away has an alert of its own.
-            folders = [str(self._folder)]
-        found = await asyncio.to_thread(lambda: [disk for one in folders if (disk := self._measure(one))])
-        if not found:
-            return []
-        worst = max(found, key=lambda disk: disk.percent)
-        if worst.percent >= self._percent:
-            params = {"path": worst.path, "percent": worst.percent, "free": worst.free}
-            return [Raise(reason=DISK, severity=Severity.WARNING, params=params)]
-        return [Clear(reason=DISK)] if worst.percent < self._percent - SLACK else []
+            is_all = False
+        found = await asyncio.to_thread(lambda: [self._measure(one) for one in folders])
+        disks: dict[int, Disk] = {}
+        for disk in found:
+            if disk is not None:
+                # Several folders of one disk are told of once, as the first of them.
+                disks.setdefault(disk.device, disk)
+        well = {one.path for one in disks.values() if one.percent < self._percent - SLACK}
+        full = [one for one in disks.values() if one.percent >= self._percent]
+        if is_all and None not in found:
+            well |= {one.subject for one in opened} - {one.path for one in disks.values()}
+        return [
+            *(
+                Raise(
+                    reason=DISK,
+                    severity=Severity.WARNING,
+                    subject=one.path,
+                    params={"path": one.path, "percent": one.percent, "free": one.free},
+                )
+                for one in full
+            ),
+            *(Clear(reason=DISK, subject=one.subject) for one in opened if one.subject in well),
+        ]
 
-    async def _certificates(self) -> list[AlertChange]:
+    async def _certificates(self, opened: Sequence[Raise]) -> list[AlertChange]:
         if self._router is None:
-            return []
+            return _ends(opened, ())
         try:
             found = await self._router.certificates()
         except AgentPodError as error:
             _log.info("the router says nothing of its certificates: %s", error)
             return []
-        wrong = [trouble for one in found if (trouble := self._trouble(one))]
-        return [wrong[0] if wrong else Clear(reason=CERTIFICATE)]
+        wrong: dict[str, Raise] = {}
+        for one in found:
+            if trouble := self._trouble(one):
+                wrong.setdefault(trouble.subject, trouble)
+        return [*wrong.values(), *_ends(opened, wrong)]
 
     def _trouble(self, one: Certificate) -> Raise | None:
         hosts = ", ".join(one.hosts)
         if one.reason:
-            cause = {"cause": one.reason, "cause_params": one.params}
-            return Raise(reason=CERTIFICATE, severity=Severity.ERROR, params={"hosts": hosts} | cause)
-        if one.ends_at is None or one.ends_at - self._clock.now() > NOTICE:
+            cause, params = one.reason, one.params
+        elif one.ends_at is None or one.ends_at - self._clock.now() > NOTICE:
             return None
-        ends = {"hosts": hosts, "ends": one.ends_at.date().isoformat()}
-        cause = {"cause": "CertificateEnds", "cause_params": ends}
-        return Raise(reason=CERTIFICATE, severity=Severity.ERROR, params={"hosts": hosts} | cause)
+        else:
+            cause, params = "CertificateEnds", {"hosts": hosts, "ends": one.ends_at.date().isoformat()}
+        return Raise(
+            reason=CERTIFICATE,
+            severity=Severity.ERROR,
+            subject=hosts[:SUBJECT],
+            params={"hosts": hosts, "cause": cause, "cause_params": params},
+        )
+
+
+def _ends(opened: Sequence[Raise], wrong: Collection[str]) -> list[AlertChange]:
+    return [Clear(reason=one.reason, subject=one.subject) for one in opened if one.subject not in wrong]
 
 
 def measured(path: str) -> Disk | None:
     """Measure the disk of a folder; None where nobody can."""
     try:
-        found = os.statvfs(path)
+        found, device = os.statvfs(path), Path(path).stat().st_dev
     except OSError as error:
         _log.info("the disk of %s cannot be measured: %s", path, error)
         return None
     used = found.f_blocks - found.f_bfree
     whole = used + found.f_bavail
     percent = round(100 * used / whole) if whole else 0
-    return Disk(path=path, percent=percent, free=found.f_bavail * found.f_frsize)
+    return Disk(path=path, percent=percent, free=found.f_bavail * found.f_frsize, device=device)

@@ -1,7 +1,7 @@
 """What pods were when, and when nobody saw them. Needs an open transaction.
 
-Rows are only ever added, and the oldest are taken away in the end. Times are the database's own. That nobody led
-is noted by a trigger on the lease.
+Rows are only ever added, and the oldest are taken away in the end: when they are old, or too many of one pod. Times
+are the database's own. That nobody led is noted by a trigger on the lease.
 """
 
 from __future__ import annotations
@@ -45,6 +45,19 @@ _PRUNE = """
 """
 
 
+_CROWDED = """
+    select p.id, found.at from pods p cross join lateral (
+        select a.at from availability a where a.pod_id = p.id order by a.at desc offset $1 limit 1
+    ) found where exists (select from availability b where b.pod_id = p.id and b.at < found.at) limit 1
+"""
+
+_SHORTEN = """
+    delete from availability where id in (
+        select id from availability where pod_id = $1 and at <= $2 order by at limit $3)
+    returning tenant_id, tenant, pod, at
+"""
+
+
 async def note(pod_id: str, *, pod: str, tenant_id: str, tenant: str, state: State) -> None:
     """Write down what a pod is from now on, where it differs; nothing for one that was never ready."""
     await demanded().execute(_NOTE, uuid7(), known(tenant_id), tenant, known(pod_id), pod, state.value)
@@ -83,6 +96,30 @@ async def prune(age: timedelta, limit: int) -> int:
         before,
         limit,
     )
+
+
+async def prune_crowded(keep: int, limit: int) -> int:
+    """Take away at most so many (two or more) of a pod that has over ``keep`` newer ones; gives how many.
+
+    What it was then is unknown from now on, which counts neither for nor against it.
+    """
+    transaction = demanded()
+    crowded = await transaction.row(_CROWDED, keep)
+    if crowded is None:
+        return 0
+    gone = await transaction.fetch(_SHORTEN, crowded["id"], crowded["at"], limit)
+    first = min(gone, key=lambda row: row["at"])
+    await transaction.execute(
+        "insert into availability (id, tenant_id, tenant, pod_id, pod, at, state) values ($1, $2, $3, $4, $5, $6, $7)",
+        uuid7(),
+        first["tenant_id"],
+        first["tenant"],
+        crowded["id"],
+        first["pod"],
+        first["at"],
+        State.UNKNOWN.value,
+    )
+    return len(gone)
 
 
 async def _transitions(which: str, subject: str, begin: datetime, end: datetime) -> dict[str, list[Transition]]:

@@ -15,14 +15,14 @@ from msgspec import Struct
 from agentpod_core.errors import PermanentError
 from agentpod_core.plugpoints.secrets import SecretStore
 from agentpod_core.ports import PodInput, RouteInput, Sample, TenantInput
-from agentpod_core.values.alerts import AlertChange
+from agentpod_core.values.alerts import AlertChange, Raise
 from agentpod_core.values.pods import PodSpec, Wanted
 from agentpod_core.values.status import Happening, PodStatus, Record
 from agentpod_core.values.workload import Port, RouteSpec, SecretRef, Workload
 from agentpod_server.availability import State, state_of
 from agentpod_server.records import Scope
 from agentpod_server.store import alerts as alerted
-from agentpod_server.store import availability, events, history, leadership, rows, secrets
+from agentpod_server.store import availability, events, history, leadership, rows, secrets, silences
 from agentpod_server.store.database import Database
 from agentpod_server.store.ids import known
 from agentpod_server.store.listen import CHANNELS, Listener
@@ -57,15 +57,25 @@ Hosts = Callable[[str], tuple[str, ...]]
 
 
 class PostgresStore:
-    """The store of the engine. ``secret_stores`` are those that a reference may name."""
+    """The store of the engine. ``secret_stores`` are those that a reference may name.
+
+    ``happened`` is told what happened to pods, once that is written.
+    """
 
     def __init__(
-        self, database: Database, *, listener: Listener, hosts: Hosts, secret_stores: Mapping[str, SecretStore]
+        self,
+        database: Database,
+        *,
+        listener: Listener,
+        hosts: Hosts,
+        secret_stores: Mapping[str, SecretStore],
+        happened: Callable[[Sequence[Happening]], None] = lambda _: None,
     ) -> None:
         self._database = database
         self._listener = listener
         self._hosts = hosts
         self._secret_stores = secret_stores
+        self._happened = happened
 
     async def pods(self) -> list[PodInput]:
         """Give every pod that is not gone."""
@@ -131,6 +141,7 @@ class PostgresStore:
                     pod_id=str(row["id"]),
                     pod=row["name"],
                 )
+        self._happened(happenings)
 
     async def forget_pod(self, epoch: int, pod_id: str, happenings: Sequence[Happening] = ()) -> None:
         """Drop a deleted pod: row, address, secrets, history of specs. A second time is fine."""
@@ -146,6 +157,7 @@ class PostgresStore:
             await _note(row, State.NOT_WANTED)
             await secrets.delete_of_pod(pod_id)
             await alerted.end_of_pod(pod_id)
+            await silences.forget(row["tenant"], row["name"])
             await transaction.execute("delete from pods where id = $1", row["id"])
             _append(row, happenings)
 
@@ -159,14 +171,24 @@ class PostgresStore:
             if row is None:
                 return
             _demand_deleted(row)
+            await silences.forget(row["slug"])
             await transaction.execute("delete from tenants where id = $1", row["id"])
             events.append(*happenings, tenant_id=tenant_id, tenant=row["slug"], generation=row["generation"])
 
-    async def report(self, happenings: Sequence[Happening], alerts: Sequence[AlertChange] = ()) -> None:
-        """Write events and alerts that belong to no tenant, in one transaction."""
+    async def report(
+        self, happenings: Sequence[Happening], alerts: Sequence[AlertChange] = (), epoch: int | None = None
+    ) -> None:
+        """Write events and alerts that belong to no tenant, in one transaction; with an epoch, as that leader."""
         async with self._database.transaction(_ENGINE):
+            if epoch is not None:
+                await leadership.demand(epoch)
             events.append(*happenings)
             await alerted.change(alerts)
+
+    async def platform_alerts(self) -> list[Raise]:
+        """Give the alerts that are open and belong to no tenant."""
+        async with self._database.transaction(_ENGINE):
+            return await alerted.platform()
 
     async def sampled(self, samples: Sequence[Sample]) -> None:
         """Add to the history of pods."""

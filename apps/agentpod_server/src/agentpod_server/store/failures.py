@@ -32,14 +32,18 @@ def is_refused(error: BaseException) -> bool:
 
 
 def meaning(error: BaseException, *, connection_lost: bool = False, where: str = "") -> AgentPodError | None:
-    """Say what an error of the driver means to the caller; None when it is a mistake of ours."""
+    """Say what an error of the driver means to the caller; None when it is a mistake of ours.
+
+    ``where`` is given while a connection is opened: nothing of ours was asked yet, so whatever the server says then
+    is a refusal.
+    """
     if isinstance(error, AgentPodError):
         return None
     if connection_lost or isinstance(error, (*_GONE, asyncpg.InternalClientError)):
         return TemporaryError("StoreUnreachable", detail=f"{type(error).__name__}: {error}")
     if isinstance(error, _BUSY):
         return TemporaryError("StoreBusy", retry_after=0.1, detail=type(error).__name__)
-    if is_refused(error):
+    if is_refused(error) or (where and isinstance(error, asyncpg.PostgresError)):
         return PermanentError("DatabaseRefused", where=where, problem=str(error))
     if isinstance(error, _UNSTORABLE):
         message = "holds a character that cannot be stored (NUL, or half of a surrogate pair)"

@@ -51,7 +51,7 @@ _ADD = """
     join pods p on p.id = s.pod_id
     on conflict (pod_id, span, at) do update set
         cpu = excluded.cpu, cpu_max = excluded.cpu_max, memory = excluded.memory, memory_max = excluded.memory_max,
-        memory_limit = excluded.memory_limit, storage = excluded.storage, restarts = excluded.restarts
+        memory_limit = excluded.memory_limit, storage = excluded.storage, restarts = h.restarts + excluded.restarts
 """
 
 _JOINED = """
@@ -98,7 +98,10 @@ _POINTS = f"""
 
 
 async def add(samples: Sequence[Sample]) -> None:
-    """Add a round of samples, of pods that there are; a second sample of a minute takes the place of the first."""
+    """Add a round of samples, of pods that there are.
+
+    A second sample of a minute takes the place of the first, but for the starts again: those are added.
+    """
     if not samples:
         return
     # A statement may touch each row once only.
@@ -142,8 +145,7 @@ async def points(pod_id: str, since: timedelta, step: int) -> list[Point]:
 async def storage(pod_id: str) -> int | None:
     """Give what a pod's volumes held when they were measured last; None where that is not known."""
     found: int | None = await demanded().value(
-        "select storage from metrics_history where pod_id = $1 and span = 60 and storage is not null"
-        " order by at desc limit 1",
+        "select storage from metrics_history where pod_id = $1 and storage is not null order by at desc limit 1",
         known(pod_id),
     )
     return found

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections import defaultdict
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import asyncpg
 
-from agentpod_core.errors import AgentPodError
+from agentpod_core.errors import TemporaryError
 from agentpod_core.ports import RESYNC
+from agentpod_server.persisting import repeat
 from agentpod_server.store.database import Database
-from agentpod_server.store.failures import EXPECTED
+from agentpod_server.store.failures import translated
 
 CHANNELS = {
     "changes": "agentpod_changes",
@@ -32,8 +32,6 @@ CHANNELS = {
 _BACKLOG = 10_000
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 _ALIVE_EVERY, _ALIVE_WITHIN = 10.0, 5.0
-
-_log = logging.getLogger(__name__)
 
 
 class Listener:
@@ -53,7 +51,8 @@ class Listener:
             queue.put_nowait(RESYNC)
         self._queues[channel].add(queue)
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="store-listener")
+            listening = repeat("listening for changes", self._listen, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
+            self._task = asyncio.create_task(listening, name="store-listener")
         try:
             while True:
                 yield await queue.get()
@@ -71,28 +70,17 @@ class Listener:
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
-    async def _run(self) -> None:
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                connection = await self._database.connect()
-            except AgentPodError as error:
-                _log.warning("cannot listen for changes, trying again in %.1f s: %s", pause, error)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-                continue
-            try:
-                await self._listen(connection)
-                pause = _FIRST_PAUSE
-            except EXPECTED as error:
-                _log.warning("the connection that listens for changes broke: %s", error)
-                await asyncio.sleep(pause)
-            finally:
-                self._is_connected = False
-                connection.terminate()
+    async def _listen(self) -> None:
+        """Listen on a connection of its own until that is lost."""
+        connection = await self._database.connect()
+        try:
+            with translated(connection):
+                await self._listen_on(connection)
+        finally:
+            self._is_connected = False
+            connection.terminate()
 
-    async def _listen(self, connection: asyncpg.Connection) -> None:
-        """Listen until the connection is lost."""
+    async def _listen_on(self, connection: asyncpg.Connection) -> None:
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
         for channel in CHANNELS.values():
@@ -100,10 +88,11 @@ class Listener:
         self._is_connected = True
         for channel in CHANNELS.values():
             self._hand_out(channel, RESYNC)
-        while not lost.is_set():
+        while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(lost.wait(), _ALIVE_EVERY)
-                return
+                async with asyncio.timeout(_ALIVE_EVERY):
+                    await lost.wait()
+                raise TemporaryError("StoreUnreachable", detail="the connection that listens was closed")
             # A peer that vanished without a word shows only when it is asked something.
             await connection.fetchval("select 1", timeout=_ALIVE_WITHIN)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from asyncpg import Record as Row
@@ -77,13 +78,14 @@ async def listing(
 
 
 async def claim(epoch: int, *kinds: str, is_other: bool = True) -> OperationRecord | None:
-    """Take the oldest operation that nobody works on: a pending one, or one that an earlier leader left.
+    """Take the oldest operation that is pending, that an earlier leader left, or that this one lost sight of.
 
-    It is of one of those kinds, or with ``is_other`` of none of them.
+    It is of one of those kinds, or with ``is_other`` of none of them. Whoever claims works on no other of them:
+    what runs in its own epoch was claimed by a call whose answer was lost, or dropped when the lead seemed lost.
     """
     row = await demanded().row(
         "update operations set status = 'running', epoch = $1, updated_at = now() where id = ("
-        " select id from operations where (status = 'pending' or (status = 'running' and epoch < $1))"
+        " select id from operations where (status = 'pending' or (status = 'running' and epoch <= $1))"
         " and (kind = any($2::text[])) <> $3"
         " order by id limit 1 for update skip locked) returning *",
         epoch,
@@ -131,6 +133,16 @@ async def finish(
         None if error is None else rows.text(error),
     )
     return await _ended(operation_id) if row is None else _operation(row)
+
+
+async def prune(age: timedelta, limit: int) -> int:
+    """Take away at most so many of those that ended longer ago, the oldest first; gives how many."""
+    return await demanded().execute(
+        "delete from operations where id in (select id from operations"
+        " where status in ('succeeded', 'failed') and updated_at < now() - $1::interval order by id limit $2)",
+        age,
+        limit,
+    )
 
 
 async def _ended(operation_id: str) -> OperationRecord:

@@ -59,6 +59,11 @@ async def end(silence_id: str) -> SilenceRecord:
     return alert_rows.silence(row)
 
 
+async def forget(tenant: str, pod: str | None = None) -> None:
+    """Drop the silences about a pod or, without one, a tenant that goes: one of the same name is somebody else."""
+    await demanded().execute("delete from silences where tenant = $1 and ($2::text is null or pod = $2)", tenant, pod)
+
+
 async def prune() -> int:
     """Drop the silences that are over; gives how many."""
     return await demanded().execute("delete from silences where ends_at <= now()")

@@ -7,7 +7,7 @@ from typing import Any
 
 from agentpod_core.errors import ConflictError, NotFoundError
 from agentpod_core.values.status import Severity
-from agentpod_server.alert_records import TargetRecord
+from agentpod_server.alert_records import TargetRecord, ToldRecord
 from agentpod_server.records import Failure, Page
 from agentpod_server.store import alert_rows, rows
 from agentpod_server.store.conditions import Conditions
@@ -103,6 +103,57 @@ async def listing(
         f"select * from alert_routes {where.sql} order by tenant, name limit {size}", *where.args
     )
     return rows.page([alert_rows.target(row) for row in found], limit, lambda one: (one.tenant, one.name))
+
+
+async def change(  # noqa: PLR0913 - what can be changed of a target
+    target_id: str,
+    *,
+    expected: int,
+    settings: dict[str, Any],
+    min_severity: Severity,
+    reasons: Sequence[str],
+    is_paused: bool,
+) -> TargetRecord:
+    """Change a target of that generation; what it is still to be told stays, and what went wrong is forgotten.
+
+    Raises:
+        ConflictError: ``GenerationMismatch``: somebody else changed or removed it.
+    """
+    row = await demanded().row(
+        "update alert_routes set settings = $3, min_severity = $4, reasons = $5, is_paused = $6, failure = null,"
+        " generation = generation + 1 where id = $1 and generation = $2 returning *",
+        known(target_id),
+        expected,
+        rows.text(settings),
+        min_severity.value,
+        rows.text(tuple(reasons)),
+        is_paused,
+    )
+    if row is None:
+        raise ConflictError("GenerationMismatch", expected=expected, actual="?")
+    return alert_rows.target(row)
+
+
+async def told(target_id: str, *, after: tuple[str, ...] | None = None, limit: int = 50) -> Page[ToldRecord]:
+    """List what a target was told and is still to be told, newest first."""
+    where = Conditions()
+    where.add("o.route_id = ?", known(target_id))
+    if after is not None:
+        where.add("o.id < ?", known(after[0]))
+    size = where.number(rows.page_size(limit) + 1)
+    found = await demanded().fetch(
+        "select o.id, o.alert_id, a.reason, a.tenant, a.pod, o.kind, o.state, o.attempts, o.error, o.created_at,"
+        " o.done_at from alerts_outbox o join alerts a on a.id = o.alert_id"
+        f" {where.sql} order by o.id desc limit {size}",
+        *where.args,
+    )
+    return rows.page([alert_rows.told(row) for row in found], limit, lambda one: (one.id,))
+
+
+async def count(tenant_id: str) -> int:
+    """Count a tenant's own targets."""
+    number: int = await demanded().value("select count(*) from alert_routes where tenant_id = $1", known(tenant_id))
+    return number
 
 
 async def delete(target_id: str) -> None:

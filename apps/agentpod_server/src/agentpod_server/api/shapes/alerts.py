@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from agentpod_core import Severity
 from agentpod_server.alert_records import MessageKind, MessageState
@@ -66,9 +66,10 @@ class SilenceCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class SilenceView(Struct, frozen=True, kw_only=True):
-    """A silence; what is null is any."""
+    """A silence; what is null is any. ``owner`` is the tenant whose notifiers alone it keeps quiet; null is all."""
 
     id: str
+    owner: str | None
     tenant: str | None
     pod: str | None
     reason: str | None
@@ -96,8 +97,26 @@ class NotifierCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reasons: Reasons = []
 
 
+class NotifierPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A JSON merge patch of a notifier: what is absent stays, null goes back to the default.
+
+    ``config`` is itself a merge patch, ``set`` and ``secrets`` are laid over the outcome. What it is to be told while
+    it is ``paused`` waits. Its name and kind are for life.
+    """
+
+    config: dict[str, Any] | UnsetType = UNSET
+    set: Texts = {}
+    secrets: Texts = {}
+    min_severity: Severity | UnsetType | None = UNSET
+    reasons: Reasons | UnsetType | None = UNSET
+    paused: bool | UnsetType = UNSET
+
+
 class NotifierView(Struct, frozen=True, kw_only=True):
-    """A notifier; secrets read ``{"$secret": true}``. ``trouble`` is what went wrong last, null once it works again."""
+    """A notifier; secrets read ``{"$secret": true}``. ``trouble`` is what went wrong last, null once it works again.
+
+    What it is to be told while it is ``paused`` waits.
+    """
 
     name: str
     tenant: str | None
@@ -105,10 +124,28 @@ class NotifierView(Struct, frozen=True, kw_only=True):
     config: dict[str, Any]
     min_severity: Severity
     reasons: list[str]
+    paused: bool
+    generation: int
     trouble: TroubleView | None
     delivered_at: datetime | None
     created_at: datetime
     created_by: str
+
+
+class NotifierDeliveryView(Struct, frozen=True, kw_only=True):
+    """A message to a notifier: which alert it is about, whether that began or is over, and what became of it."""
+
+    alert: str
+    tenant: str | None
+    pod: str | None
+    reason: str
+    title: str
+    kind: MessageKind
+    state: MessageState
+    attempts: int
+    error: TroubleView | None
+    created_at: datetime
+    done_at: datetime | None
 
 
 class NotifierTestView(Struct, frozen=True, kw_only=True):

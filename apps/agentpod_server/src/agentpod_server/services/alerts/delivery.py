@@ -1,8 +1,9 @@
-"""Tells people: sends what waits in the outbox, in the process that leads, until it arrived or is given up.
+"""Tells people: sends what waits in the outbox, in the process that leads, until it arrived or was given up.
 
 A message that was sent and not crossed out yet when its process ended is sent again by the next leader: each arrives
 at least once, and once only where nothing ends in the midst of it. Messages of one pod reach a target in their order;
-a slow target holds up nobody but itself. An alert whose first message was given up is not told to be over either.
+a target that is slow, away or busy holds up nobody but itself. Nothing is given up for its age: only what a target
+refuses for good, and what is over and was tried in vain for about a day of trying.
 """
 
 from __future__ import annotations
@@ -11,28 +12,34 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
-from agentpod_core import AgentPodError, ConflictError, Severity, TemporaryError
+from agentpod_core import AgentPodError, ConflictError, PermanentError, SecretRef, Severity, TemporaryError
 from agentpod_core.values.status import Happening
-from agentpod_server.alert_records import MessageRecord
+from agentpod_server.alert_records import MessageRecord, TargetRecord, ToldRecord
+from agentpod_server.persisting import repeat
 from agentpod_server.records import Failure, Scope
 from agentpod_server.services.alerts.messages import Wording
 from agentpod_server.services.alerts.targets import failure_of
+from agentpod_server.services.alerts.turns import Turns
 from agentpod_server.services.engine import Engine
 from agentpod_server.services.offers import Offers
 from agentpod_server.services.vault import Vault
-from agentpod_server.store import events, outbox
+from agentpod_server.store import events, outbox, sending
 from agentpod_server.store.database import Database
+from agentpod_server.store.sending import Pauses, Waiting
 
 FIRST_PAUSE = 5.0
-LONGEST_PAUSE = 3600.0
-GIVEN_UP_AFTER = timedelta(hours=24)
-AT_ONCE = 32
-"""So many targets are told at the same time."""
+LONGEST_PAUSE = sending.LONGEST_PAUSE.total_seconds()
+PATIENCE = 33
+"""Tries in vain before what is over is given up; with pauses that double up to an hour they take a day."""
+
+REST = 60.0
+"""Seconds between two messages to people: what comes meanwhile is told in one."""
+MOST_AT_ONCE = 1000
 
 _LOOK_EVERY = 5.0
 """Seconds until it is looked again what is to be told, though nobody said so: when a silence ends nobody does."""
@@ -46,7 +53,7 @@ _log = logging.getLogger(__name__)
 
 
 class Delivery:
-    """Sends messages while this process leads; ``scale`` is the factor on the pauses between tries."""
+    """Sends messages while this process leads; ``scale`` is the factor on all pauses."""
 
     def __init__(  # noqa: PLR0913 - what it takes to tell somebody
         self,
@@ -68,17 +75,15 @@ class Delivery:
         self._scale = scale
         self._woken = asyncio.Event()
         self._serving: dict[str, asyncio.Task[None]] = {}
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._mishaps: dict[str, int] = {}
+        self._turns = Turns()
 
     async def run(self) -> None:
         """Work until cancelled."""
-        following = asyncio.create_task(self._hear(), name="alert hints")
+        hearing = repeat("hearing that somebody is to be told", self._hear, every=_PACE)
+        following = asyncio.create_task(hearing, name="alert hints")
         try:
-            while True:
-                pause = await self._look()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), pause)
-                self._woken.clear()
+            await repeat("telling people", self._turn)
         finally:
             tasks = [following, *self._serving.values()]
             for task in tasks:
@@ -94,28 +99,32 @@ class Delivery:
 
     async def _hear(self) -> None:
         if self._follow is None:
+            await asyncio.get_running_loop().create_future()
             return
         async with aclosing(self._follow()) as hints:
             async for _ in hints:
                 self._woken.set()
+
+    async def _turn(self) -> None:
+        pause = await self._look()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._woken.wait()
+        self._woken.clear()
 
     async def _look(self) -> float:
         """See to it that every target is served that something is due for; gives how long to wait then."""
         epoch = self._engine.epoch
         if epoch is None:
             return _PACE
-        try:
-            async with self._database.transaction(_SYSTEM):
-                await outbox.tell()
-                due, later = await outbox.waiting(epoch)
-        except TemporaryError as error:
-            _log.info("alerts wait for the database: %s", error)
-            return _PACE
-        for target_id in due:
-            if target_id not in self._serving:
-                task = asyncio.create_task(self._serve(target_id, epoch), name=f"alerts for {target_id}")
-                self._serving[target_id] = task
-                task.add_done_callback(partial(self._served, target_id))
+        async with self._database.transaction(_SYSTEM):
+            await outbox.tell()
+            due, later = await sending.waiting(epoch)
+        for target in due:
+            if target.id not in self._serving:
+                task = asyncio.create_task(self._serve(target, epoch), name=f"alerts for {target.id}")
+                self._serving[target.id] = task
+                task.add_done_callback(partial(self._served, target.id))
         return min(_LOOK_EVERY, _LOOK_EVERY if later is None else max(later, 0.01))
 
     def _served(self, target_id: str, _: asyncio.Task[None]) -> None:
@@ -123,55 +132,95 @@ class Delivery:
         # Something may have become due for it since it was looked at last.
         self._woken.set()
 
-    async def _serve(self, target_id: str, epoch: int) -> None:
+    async def _serve(self, target: Waiting, epoch: int) -> None:
         """Send a target's messages one after the other until none is due."""
-        async with self._slots:
-            try:
-                while self._engine.epoch == epoch and await self._one(target_id, epoch):
-                    pass
-            except (TemporaryError, ConflictError) as error:
-                # Without the database, or the lead, the message stays where it is.
-                _log.info("alerts wait: %s", error)
-                await asyncio.sleep(_PACE)
+        try:
+            is_due = True
+            while is_due and self._engine.epoch == epoch:
+                async with self._turns.taken(target.tenant_id):
+                    is_due = await self._one(target, epoch)
+        except (TemporaryError, ConflictError) as error:
+            # Without the database, or the lead, the message stays where it is.
+            _log.info("alerts wait: %s", error)
+            await asyncio.sleep(_PACE)
+        except Exception:  # noqa: BLE001 - whatever it was must not be met again at once: the message may have arrived
+            self._mishaps[target.id] = mishaps = self._mishaps.get(target.id, 0) + 1
+            _log.exception("alerts for %s: this should not happen; trying again", target.id)
+            await asyncio.sleep(self._pause(mishaps))
+        else:
+            self._mishaps.pop(target.id, None)
 
-    async def _one(self, target_id: str, epoch: int) -> bool:
+    async def _one(self, target: Waiting, epoch: int) -> bool:
+        """Send a message, or all that wait where they can be told in one; False when nothing is due."""
+        gathers = self._offers.gathers(target.kind)
         async with self._database.transaction(_SYSTEM):
-            message = await outbox.claim(epoch, target_id)
-        if message is None:
+            messages = await sending.claim(epoch, target.id, MOST_AT_ONCE if gathers else 1)
+        if not messages:
             return False
         try:
-            material = await self._vault.material(message.target.tenant_id or "", message.target.settings)
-            await self._offers.send(self._wording.message(message), message.target, material)
+            await self._send(messages)
+        except PermanentError as error:
+            await self._refused(messages, epoch, error)
         except AgentPodError as error:
-            await self._not_sent(message, epoch, error)
+            await self._not_sent(messages, epoch, error)
         except Exception:  # noqa: BLE001 - one that cannot be worded must not hold up the others
-            _log.exception("alert %s could not be sent", message.alert.id)
-            await self._not_sent(message, epoch, TemporaryError("InternalError"))
+            _log.exception("alert %s could not be sent", messages[0].alert.id)
+            await self._not_sent(messages, epoch, TemporaryError("InternalError"))
         else:
-            await self._note(lambda: outbox.delivered(message))
+            rest = timedelta(seconds=REST * self._scale if gathers else 0.0)
+            await self._note(lambda: sending.delivered(messages, rest))
         return True
 
-    async def _not_sent(self, message: MessageRecord, epoch: int, error: AgentPodError) -> None:
+    async def _send(self, messages: Sequence[MessageRecord]) -> None:
+        target = messages[0].target
+        told = self._wording.message(messages[0]) if len(messages) == 1 else self._wording.together(messages)
+        await self._offers.send(told, target, await self._material(target))
+
+    async def _material(self, target: TargetRecord) -> Mapping[SecretRef, str]:
+        try:
+            return await self._vault.material(target.tenant_id or "", target.settings)
+        except PermanentError as error:
+            # It is nothing that the target said; whoever took a key away may put it back.
+            raise TemporaryError(error.reason, **error.params) from error
+
+    async def _not_sent(self, messages: Sequence[MessageRecord], epoch: int, error: AgentPodError) -> None:
         why = failure_of(error)
-        age = datetime.now(UTC) - message.created_at
-        if isinstance(error, TemporaryError) and age < GIVEN_UP_AFTER * self._scale:
-            pause = self._pause(message.attempts, error.retry_after)
-            _log.info("alert %s for %s waits %.0f s: %s", message.alert.id, message.target.name, pause, error)
-            await self._note(lambda: outbox.postponed(message, epoch, why, pause))
-            return
-        _log.warning("alert %s for %s is given up: %s", message.alert.id, message.target.name, error)
+        pauses = self._pauses(messages, error.retry_after if isinstance(error, TemporaryError) else None)
+        _log.info(
+            "alert %s for %s waits %.0f s: %s",
+            messages[0].alert.id,
+            messages[0].target.name,
+            max(pauses.message, pauses.target).total_seconds(),
+            error,
+        )
+
+        async def put_back() -> None:
+            _say_lost(messages[0].target, await sending.postponed(messages, epoch, why, pauses), why)
+
+        await self._note(put_back)
+
+    async def _refused(self, messages: Sequence[MessageRecord], epoch: int, error: PermanentError) -> None:
+        why, pauses = failure_of(error), self._pauses(messages, None)
 
         async def give_up() -> None:
-            if await outbox.failed(message, epoch, why):
-                target = message.target
-                events.append(_given_up(message, why), tenant_id=target.tenant_id, tenant=target.tenant)
+            _say_lost(messages[0].target, await sending.refused(messages, epoch, why, pauses), why)
 
         await self._note(give_up)
 
-    def _pause(self, attempts: int, asked: float | None) -> float:
-        pause = min(FIRST_PAUSE * 2.0 ** min(attempts - 1, 20), LONGEST_PAUSE) * self._scale
+    def _pauses(self, messages: Sequence[MessageRecord], asked: float | None) -> Pauses:
+        first = messages[0]
+        failures = first.target.failures + (first.id != first.target.failed_message)
+        return Pauses(
+            message=timedelta(seconds=self._pause(first.attempts)),
+            target=timedelta(seconds=max(self._pause(failures), min(asked or 0.0, LONGEST_PAUSE))),
+            failures=failures,
+            patience=PATIENCE,
+        )
+
+    def _pause(self, tries: int) -> float:
+        pause = min(FIRST_PAUSE * 2.0 ** min(tries - 1, 20), LONGEST_PAUSE) * self._scale
         # Chance keeps targets that failed together from being tried together for ever.
-        return max(pause * random.uniform(0.8, 1.2), min(asked or 0.0, LONGEST_PAUSE))  # noqa: S311 - no secret
+        return min(pause * random.uniform(0.8, 1.2), LONGEST_PAUSE)  # noqa: S311 - no secret
 
     async def _note(self, write: Callable[[], Awaitable[object]]) -> None:
         """Write down what came of a try, as often as it takes: what arrived must not be sent again."""
@@ -186,14 +235,17 @@ class Delivery:
                 return
 
 
-def _given_up(message: MessageRecord, why: Failure) -> Happening:
-    alert = message.alert
-    params = why.params | {
-        "target": message.target.name,
-        "alert": alert.id,
-        "alert_reason": alert.reason,
-        "subject": "/".join(part for part in (alert.tenant, alert.pod) if part) or "AgentPod",
-        "attempts": message.attempts,
-        "why": why.reason,
-    }
-    return Happening(kind="alert", reason="AlertNotDelivered", severity=Severity.ERROR, params=params)
+def _say_lost(target: TargetRecord, lost: Sequence[ToldRecord], why: Failure) -> None:
+    """Put events down for messages that are given up."""
+    for one in lost:
+        _log.warning("alert %s for %s is given up: %s", one.alert_id, target.name, why.reason)
+        params = why.params | {
+            "target": target.name,
+            "alert": one.alert_id,
+            "alert_reason": one.reason,
+            "subject": "/".join(part for part in (one.tenant, one.pod) if part) or "AgentPod",
+            "attempts": one.attempts,
+            "why": why.reason,
+        }
+        happening = Happening(kind="alert", reason="AlertNotDelivered", severity=Severity.ERROR, params=params)
+        events.append(happening, tenant_id=target.tenant_id, tenant=target.tenant)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from agentpod_core import Alert, Severity, catalogue
 from agentpod_core.catalogue import Language
 from agentpod_core.values.alerts import TEST
 from agentpod_server.alert_records import AlertRecord, MessageKind, MessageRecord
+
+LISTED: Final = 50
+"""So many alerts are named in one message; the others are counted."""
+_ROOM: Final = 3500
+"""Characters that the list may have: the chats that take least take about so much."""
+_RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class Wording(Struct, frozen=True, kw_only=True):
@@ -23,6 +30,7 @@ class Wording(Struct, frozen=True, kw_only=True):
     def message(self, told: MessageRecord) -> Alert:
         """Give the message as it is sent."""
         alert, is_over = told.alert, told.kind is MessageKind.RECOVERED
+        ended = catalogue.text("AlertStopped" if alert.is_stopped else "AlertOver", {}, self.language)
         return Alert(
             id=told.id,
             alert_id=alert.id,
@@ -32,17 +40,57 @@ class Wording(Struct, frozen=True, kw_only=True):
             pod=alert.pod,
             at=(alert.cleared_at or alert.raised_at) if is_over else alert.raised_at,
             title=self.title(alert, is_over=is_over),
-            text=catalogue.text("AlertOver", {}, self.language) if is_over else sentence(alert, self.language),
+            text=ended if is_over else sentence(alert, self.language),
             url=f"{self.dashboard}/pods/{told.pod_id}" if told.pod_id and self.dashboard else self.dashboard or None,
-            params=alert.params | ({"ends": list(told.ends)} if is_over else {}),
+            params=alert.params | ({"ends": list(told.ends), "stopped": alert.is_stopped} if is_over else {}),
             recovered=is_over,
         )
+
+    def together(self, told: Sequence[MessageRecord]) -> Alert:
+        """Give one message that stands for several: what is wrong before what is over, the worst first.
+
+        Of an alert that began and ended meanwhile it says the end alone.
+        """
+        over = {ended for one in told if one.kind is MessageKind.RECOVERED for ended in one.ends}
+        kept = [one for one in told if one.kind is MessageKind.RECOVERED or one.alert.id not in over]
+        alerts = sorted(map(self.message, kept), key=lambda one: (one.recovered, -_RANKS[one.severity], one.at))
+        if len(alerts) == 1:
+            return msgspec.structs.replace(alerts[0], id=told[0].id)
+        wrong = sum(not one.recovered for one in alerts)
+        params = {"open": wrong, "over": len(alerts) - wrong}
+        words = "SeveralOver" if not wrong else "SeveralAlerts" if wrong == len(alerts) else "SeveralAlertsSomeOver"
+        tenants = {one.tenant for one in alerts}
+        return Alert(
+            id=told[0].id,
+            alert_id=told[0].alert.id,
+            reason="SeveralAlerts",
+            severity=alerts[0].severity,
+            tenant=tenants.pop() if len(tenants) == 1 else "",
+            pod="",
+            at=max(one.at for one in alerts),
+            title=catalogue.text(words, params, self.language),
+            text="\n".join(self._lines(alerts)),
+            url=self.dashboard or None,
+            params=params,
+            recovered=not wrong,
+            alerts=tuple(alerts),
+        )
+
+    def _lines(self, alerts: Sequence[Alert]) -> Iterator[str]:
+        room = _ROOM
+        for number, alert in enumerate(alerts):
+            room -= len(alert.title) + 1
+            if number == LISTED or room < 0:
+                yield catalogue.text("MoreAlerts", {"count": len(alerts) - number}, self.language)
+                return
+            yield alert.title
 
     def title(self, alert: AlertRecord, *, is_over: bool) -> str:
         """Name subject and trouble in a line."""
         subject = f"{alert.tenant}/{alert.pod}" if alert.pod else "AgentPod"
         params = {"subject": subject, "what": catalogue.title(alert.reason, self.language)}
-        return catalogue.text("AlertOverTitle" if is_over else "AlertTitle", params, self.language)
+        ended = "AlertStoppedTitle" if alert.is_stopped else "AlertOverTitle"
+        return catalogue.text(ended if is_over else "AlertTitle", params, self.language)
 
     def test(self, message_id: str, at: datetime) -> Alert:
         """Give the message that only tries a target out."""

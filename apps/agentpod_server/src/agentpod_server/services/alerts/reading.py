@@ -106,7 +106,8 @@ class Alerts:
         """
         async with self._database.transaction(scope):
             ended = await silences.end(silence_id)
-            tenant_id = (await tenants.get(ended.tenant)).id if ended.tenant else None
+            about = await tenants.find(ended.tenant) if ended.tenant else None
+            tenant_id = about.id if about else None
             events.append(_happening("SilenceEnded", ended), tenant_id=tenant_id, tenant=ended.tenant)
             audit.append("silence.end", ended.id, tenant_id=tenant_id)
 

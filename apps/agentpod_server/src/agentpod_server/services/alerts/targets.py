@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
 
-import msgspec
 from msgspec import Struct
 
 from agentpod_core import (
@@ -33,9 +32,12 @@ from agentpod_server.services.config import Given
 from agentpod_server.services.cursors import Cursors
 from agentpod_server.services.offers import Offers
 from agentpod_server.services.vault import Vault
-from agentpod_server.store import audit, events, targets, tenants
+from agentpod_server.store import audit, events, outbox, targets, tenants
 from agentpod_server.store.database import Database
 from agentpod_server.store.ids import uuid7
+
+MOST_OF_A_TENANT = 20
+"""Each may take its time, and who waits for them is the platform."""
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -97,18 +99,17 @@ class Targets:
         Raises:
             ConfigError: all that is wrong with it.
             NotFoundError: ``TenantNotFound``.
-            ConflictError: ``TargetExists`` with other content.
+            ConflictError: ``TargetExists`` with other content; ``TooManyTargets``.
             TemporaryError: the notifier could not look at it.
         """
         notifier = self._offers.find_notifier(asked.kind)
         problems = _problems(asked)
         if notifier is None:
-            known = self._offers.notifier_names()
-            _refuse([*problems, problem("$.kind", "UnknownNotifier", name=asked.kind[:80], known=known)])
-        accepted = _accepted(notifier, asked.given)
+            _refuse([*problems, unknown_kind(self._offers, asked.kind)])
+        accepted = config.check(notifier.target_type, asked.given)
         if problems or accepted.problems:
             _refuse([*problems, *accepted.problems])
-        await _check(notifier, accepted)
+        await look_at(notifier, accepted, {})
         written: list[SecretRef] = []
         try:
             async with self._database.transaction(scope):
@@ -128,7 +129,7 @@ class Targets:
             target = await targets.get(name, tenant)
             await self._vault.drop_unused(target.tenant_id or "", target.settings, {})
             await targets.delete(target.id)
-            _note(target, "TargetRemoved", "notifier.remove")
+            note(target, "TargetRemoved", "notifier.remove")
 
     async def test(self, scope: Scope, name: str, *, tenant: str | None = None) -> Tested:
         """Send a test message now, and say what came of it.
@@ -146,6 +147,8 @@ class Targets:
         except AgentPodError as error:
             failure = failure_of(error)
         async with self._database.transaction(scope):
+            if failure is None and target.failure is not None:
+                await outbox.due_now(target.id)
             await targets.note(target.id, failure)
             audit.append("notifier.test", name, tenant_id=target.tenant_id)
         return Tested(seconds=time.monotonic() - began, failure=failure)
@@ -171,8 +174,10 @@ class Targets:
         there = await targets.find(asked.name, owner.slug if owner else None)
         if there is not None:
             return await self._same(there, asked, accepted), False
+        if owner and await targets.count(owner.id) >= MOST_OF_A_TENANT:
+            raise ConflictError("TooManyTargets", tenant=owner.slug, maximum=MOST_OF_A_TENANT)
         target_id, tenant_id = targets.new_id(), owner.id if owner else None
-        refs = await self._vault.put_settings(tenant_id or "", f"notifier/{target_id}", accepted.secrets)
+        refs = await self._vault.put(tenant_id or "", owner_of(target_id), accepted.secrets)
         written += refs.values()
         made = await targets.create(
             target_id=target_id,
@@ -184,7 +189,7 @@ class Targets:
             min_severity=asked.min_severity,
             reasons=asked.reasons,
         )
-        _note(made, "TargetCreated", "notifier.add")
+        note(made, "TargetCreated", "notifier.add")
         return made, True
 
     async def _same(self, there: TargetRecord, asked: Asked, accepted: Accepted) -> TargetRecord:
@@ -216,36 +221,42 @@ def failure_of(error: AgentPodError) -> Failure:
     return Failure(reason=error.reason, params=error.params)
 
 
-def _accepted(notifier: Notifier[Any], given: Given) -> Accepted:
-    form = config.published(notifier.target_type)
-    accepted = schema.accept(form, given.config, texts=given.set, secret_texts=given.secrets)
-    return msgspec.structs.replace(accepted, problems=config.below(accepted.problems))
-
-
-async def _check(notifier: Notifier[Any], accepted: Accepted) -> None:
-    """Let the notifier look at a target before anything of it is stored."""
+async def look_at(notifier: Notifier[Any], accepted: Accepted, kept: Mapping[SecretRef, str]) -> None:
+    """Let the notifier look at a target before anything of it is stored; ``kept`` are secrets that are there."""
     refs = {path: SecretRef(key=path) for path in accepted.secrets}
     target = schema.build(notifier.target_type, schema.put_refs(accepted.value, refs))
-    material: Mapping[SecretRef, str] = {refs[path]: text for path, text in accepted.secrets.items()}
+    given = {refs[path]: text for path, text in accepted.secrets.items()}
     try:
-        await notifier.check(target, material)
+        await notifier.check(target, {**kept, **given})
     except ConfigError as error:
         _refuse(config.below(error.problems))
 
 
 def _problems(asked: Asked) -> list[Problem]:
-    found = [one for one in (slug_problem(asked.name, "$.name"),) if one]
-    unknown = [reason for reason in asked.reasons if reason not in REASONS]
-    if unknown:
-        found.append(problem("$.reasons", "NotAChoice", choices=sorted(REASONS)))
-    return found
+    return [one for one in (slug_problem(asked.name, "$.name"),) if one] + reason_problems(asked.reasons)
+
+
+def reason_problems(reasons: Collection[str]) -> list[Problem]:
+    """Say what is wrong with the reasons that a target is to hear of."""
+    return [] if REASONS.issuperset(reasons) else [problem("$.reasons", "NotAChoice", choices=sorted(REASONS))]
+
+
+def unknown_kind(offers: Offers, kind: str) -> Problem:
+    """Say that there is no such notifier, and which there are."""
+    return problem("$.kind", "UnknownNotifier", name=kind[:80], known=offers.notifier_names())
+
+
+def owner_of(target_id: str) -> str:
+    """Give what the keys of a target's secrets begin with."""
+    return f"notifier/{target_id}"
 
 
 def _refuse(problems: list[Problem]) -> NoReturn:
     raise ConfigError(problems)
 
 
-def _note(target: TargetRecord, reason: str, action: str) -> None:
+def note(target: TargetRecord, reason: str, action: str) -> None:
+    """Write down that somebody changed whom alerts are told."""
     happening = Happening(kind="alert", reason=reason, params={"target": target.name, "kind": target.kind})
     events.append(happening, tenant_id=target.tenant_id, tenant=target.tenant)
     audit.append(action, target.name, tenant_id=target.tenant_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.columns.base import OnDelete, OnUpdate
-from piccolo.columns.column_types import JSONB, UUID, BigInt, ForeignKey, Integer, Text, Timestamptz, Varchar
+from piccolo.columns.column_types import JSONB, UUID, BigInt, Boolean, ForeignKey, Integer, Text, Timestamptz, Varchar
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.columns.indexes import IndexMethod
 from piccolo.table import Table
@@ -41,10 +41,12 @@ TABLES = {
         "pod_id": (UUID, {"null": True}),
         "pod": (Varchar, NAME),
         "reason": (Varchar, {"length": 64}),
+        "subject": (Text, {"default": ""}),
         "severity": (Varchar, {"length": 16}),
         "params": (JSONB, {"default": "{}"}),
         "raised_at": (Timestamptz, {"default": NOW}),
         "cleared_at": (Timestamptz, {"null": True}),
+        "is_stopped": (Boolean, {"default": False}),
     },
     ("AlertRoutes", "alert_routes"): {
         "id": KEY,
@@ -55,7 +57,12 @@ TABLES = {
         "settings": (JSONB, {"default": "{}"}),
         "min_severity": (Varchar, {"length": 16, "default": "warning"}),
         "reasons": (JSONB, {"default": "[]"}),
+        "is_paused": (Boolean, {"default": False}),
+        "generation": (Integer, {"default": 1}),
         "failure": (JSONB, {"null": True}),
+        "failures": (Integer, {"default": 0}),
+        "failed_message": (UUID, {"null": True}),
+        "not_before": (Timestamptz, {"null": True}),
         "delivered_at": (Timestamptz, {"null": True}),
         "created_at": (Timestamptz, {"default": NOW}),
         "created_by": (Text, {"default": ""}),
@@ -63,12 +70,14 @@ TABLES = {
     ("AlertsOutbox", "alerts_outbox"): {
         "id": KEY,
         "tenant_id": (UUID, {"null": True}),
+        "number": (BigInt, {}),
         "alert_id": (UUID, {}),
         "route_id": (UUID, {}),
         "subject": (UUID, {}),
         "kind": (Varchar, {"length": 16}),
         "state": (Varchar, {"length": 16, "default": "pending"}),
         "attempts": (Integer, {"default": 0}),
+        "missed": (Integer, {"default": 0}),
         "epoch": (BigInt, {"default": 0}),
         "due_at": (Timestamptz, {"default": NOW}),
         "error": (JSONB, {"null": True}),
