@@ -82,8 +82,8 @@ def test_many_are_counted():
     """Fifty are named, the others counted; of several tenants it is about none."""
     made = WORDING.together([told(f"pod-{number}", tenant=f"t-{number % 2}") for number in range(57)])
     *named, last = made.text.splitlines()
-    assert (len(named), last) == (50, "… and 7 more; see them with: agentpod alert list")
-    assert (made.title, made.tenant, len(made.alerts)) == ("AgentPod: 57 alerts", "", 57)
+    assert (len(named), last) == (50, "… and 7 more; `agentpod alert list` shows them.")
+    assert (made.title, made.tenant, len(made.alerts)) == ("AgentPod: alerts: 57", "", 57)
 
 
 def test_a_list_has_room_for_so_much():
@@ -92,7 +92,7 @@ def test_a_list_has_room_for_so_much():
     *named, last = made.text.splitlines()
     assert len(made.text) < 3600
     assert {len(line) for line in named} == {len("t" * 30 + "/" + "p" * 30 + ": Crash loop")}
-    assert last == f"… and {50 - len(named)} more; see them with: agentpod alert list"
+    assert last == f"… and {50 - len(named)} more; `agentpod alert list` shows them."
 
 
 def test_what_began_and_ended_is_told_as_over():
@@ -104,7 +104,7 @@ def test_what_began_and_ended_is_told_as_over():
     ]
     made = WORDING.together([*messages, told("model", ends=("alert-model",))])
     assert made.text.splitlines() == ["acme/bot is well again: Crash loop", "acme/model is well again: Crash loop"]
-    assert (made.title, made.recovered, made.severity) == ("AgentPod: 2 alerts are over", True, Severity.INFO)
+    assert (made.title, made.recovered, made.severity) == ("AgentPod: alerts that are over: 2", True, Severity.INFO)
 
 
 def test_one_that_is_left_is_told_as_itself():
