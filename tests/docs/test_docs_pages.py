@@ -10,7 +10,7 @@ import pytest
 
 from agentpod_cli.cli import cli
 
-NOT_RUN = 22
+NOT_RUN = 23
 """How many blocks no test runs, each with its reason beside it. One more is a decision: it is made here."""
 
 

@@ -159,13 +159,19 @@ def test_what_was_to_be_told_survives_a_killed_server(alarmed, receiver, wait_un
     assert json.loads(alarmed.agentpod("notifier", "list", "-o", "json").stdout)[0]["trouble"] is None
 
 
-def test_a_deleted_pod_is_no_news(alarmed, receiver, wait_until) -> None:
-    """Who deletes a pod in trouble is not told that it is well."""
+def test_a_deleted_pod_is_not_said_to_be_well(alarmed, receiver, wait_until) -> None:
+    """Who was told of a pod in trouble that is deleted then hears that it is gone, and not that it is well again."""
     alarmed.agentpod("create", "initech", "--type", "echo")
     pod = alarmed.json("pod", "get", "initech/main")
     with Crashing(alarmed, pod["id"]):
         wait_until(lambda: receiver.told("initech"), seconds=60, what="somebody is told")
     alarmed.agentpod("pod", "delete", "initech/main", "--yes")
     wait_until(lambda: open_alerts(alarmed, "initech") == [], seconds=30, what="its alert is closed")
-    alarmed.agentpod("notifier", "test", "ops")
-    assert [kind for kind, _ in receiver.told("initech")] == ["alert.raised"]
+    wait_until(lambda: len(receiver.told("initech")) > 1, seconds=30, what="its end is told")
+    assert [kind for kind, _ in receiver.told("initech")] == ["alert.raised", "alert.recovered"]
+    (end,) = {
+        name: body["data"]
+        for name, body in receiver.got
+        if body["data"]["tenant"] == "initech" and body["type"] == "alert.recovered"
+    }.values()
+    assert end["params"]["stopped"] is True
