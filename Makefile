@@ -38,7 +38,7 @@ check: install ## Lint, types, import rules
 	$(BIN)/lint-imports
 
 test: install machine browser postgresql ## The whole suite: real Docker, PostgreSQL, Traefik and browser included
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations 40
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder --durations 40
 
 bench: install machine ## Print the measured claims and write bench/results/latest.json
 	$(BIN)/python bench

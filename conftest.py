@@ -6,25 +6,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 import agentpod_core as agentpod_core
 import agentpod_openclaw as agentpod_openclaw
 import agentpod_traefik as agentpod_traefik
 
-PLATFORMS = Path(__file__).parent / "tests"
+PLATFORMS = ("tests/browser/", "tests/chaos/test_re", "tests/docs/", "tests/e2e/", "tests/openclaw/")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that start whole platforms into one worker's hands, before all others; a file is never divided.
+class Scheduling(LoadScopeScheduling):
+    """Puts the tests that start whole platforms into one worker's hands; of the rest no file is divided.
 
     They are the longest and wait for containers most of the time, while the other worker computes; two of them at once
-    would measure each other.
+    would measure each other. Given first, as ``testpaths`` does, they begin first.
     """
-    for item in items:
-        whole = PLATFORMS in item.path.parents and item.get_closest_marker("docker") is not None
-        item.add_marker(pytest.mark.xdist_group("platforms" if whole else str(item.path)))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] != "platforms")
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "platforms" if nodeid.startswith(PLATFORMS) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    """Share the tests out by that."""
+    return Scheduling(config, log)

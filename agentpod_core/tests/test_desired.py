@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from pod_life import INSTANCE, POD
 
 from agentpod_core import File, OnChange, Probe, Volume, Workload
 from agentpod_core.desired import Desired, desire, workload_problems
-from agentpod_core.ports import PodInput
-from agentpod_core.values.pods import Lease, PodSpec
 
 
 class LaterVolume(Volume, frozen=True, kw_only=True):
@@ -32,19 +31,7 @@ WORKLOAD = Workload(
 
 
 def _desired(**changes: Any) -> Desired:
-    pod = PodInput(
-        id="p",
-        name="main",
-        tenant_id="t",
-        tenant="acme",
-        generation=1,
-        spec=PodSpec(adapter="echo"),
-        workload=replace(WORKLOAD, **changes),
-        lease=Lease(number=1, subnet="10.0.0.0/26", gateway="10.0.0.1"),
-        address="10.0.0.4",
-        hosts=(),
-    )
-    return desire("testabcd", pod)
+    return desire(INSTANCE, replace(POD, workload=replace(WORKLOAD, **changes)))
 
 
 def test_a_field_that_a_later_version_adds_is_no_change() -> None:

@@ -12,15 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from pod_life import INSTANCE, POD
 
 from agentpod_core import Workload
 from agentpod_core.desired import Desired, desire
 from agentpod_core.observed import Observed, Trend
 from agentpod_core.plan import Timings, plan
 from agentpod_core.plan.memory import KEPT, Point, fills_up, may_restart, trend, watch
-from agentpod_core.ports import PodInput
 from agentpod_core.values.actions import StartContainer, StopContainer
-from agentpod_core.values.pods import Lease, PodSpec
 from agentpod_core.values.status import PodStatus, Record
 from agentpod_core.values.world import Container, ContainerState
 
@@ -156,19 +155,7 @@ def test_whatever_is_measured_gives_a_trend(memory: list[int], limit: int | None
 
 def desired(**changes: Any) -> Desired:
     """Give what is wanted of a pod."""
-    pod = PodInput(
-        id="p",
-        name="main",
-        tenant_id="t",
-        tenant="acme",
-        generation=1,
-        spec=PodSpec(adapter="echo"),
-        workload=replace(Workload(image="a:1"), **changes),
-        lease=Lease(number=1, subnet="10.0.0.0/26", gateway="10.0.0.1"),
-        address="10.0.0.4",
-        hosts=(),
-    )
-    return desire("testabcd", pod)
+    return desire(INSTANCE, replace(POD, workload=Workload(image="a:1", **changes)))
 
 
 def test_it_is_reported_once() -> None:

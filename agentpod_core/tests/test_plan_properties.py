@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pod_life import INSTANCE, POD
 
 from agentpod_core.desired import Desired, desire
 from agentpod_core.observed import Observed, Probed
@@ -23,7 +24,6 @@ from agentpod_core.values.workload import File, OnChange, Port, Probe, RouteSpec
 from agentpod_core.values.world import Container, ContainerState, Limits
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-INSTANCE = "testabcd"
 thorough = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 moments = st.integers(-86400, 86400).map(lambda seconds: START + timedelta(seconds=seconds))
@@ -413,17 +413,5 @@ def test_a_secret_needs_its_own_volume() -> None:
     """A workload with a secret file gets the secrets volume, one without does not."""
     plain = Workload(image="a:1")
     secret = Workload(image="a:1", files=(File(path="/run/agentpod/secrets/t", parts=(SecretRef(key="token"),)),))
-    base = PodInput(
-        id="p",
-        name="main",
-        tenant_id="t",
-        tenant="acme",
-        generation=1,
-        spec=PodSpec(adapter="echo"),
-        workload=plain,
-        lease=Lease(number=1, subnet="10.0.0.0/26", gateway="10.0.0.1"),
-        address="10.0.0.4",
-        hosts=(),
-    )
-    assert desire(INSTANCE, base).volumes == {}
-    assert set(desire(INSTANCE, msgspec.structs.replace(base, workload=secret)).volumes) == {"secrets"}
+    assert desire(INSTANCE, msgspec.structs.replace(POD, workload=plain)).volumes == {}
+    assert set(desire(INSTANCE, msgspec.structs.replace(POD, workload=secret)).volumes) == {"secrets"}

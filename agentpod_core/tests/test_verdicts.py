@@ -10,15 +10,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
+from pod_life import INSTANCE, POD
 
 from agentpod_core import catalogue
 from agentpod_core.desired import desire
 from agentpod_core.errors import TemporaryError
 from agentpod_core.observed import Observed, Probed
 from agentpod_core.plan import conclude, plan, unseen
-from agentpod_core.ports import PodInput
 from agentpod_core.values.names import container_name
-from agentpod_core.values.pods import Lease, PodSpec, Wanted
+from agentpod_core.values.pods import PodSpec, Wanted
 from agentpod_core.values.reports import ProbeResult, Repair
 from agentpod_core.values.resources import Resources
 from agentpod_core.values.status import Record
@@ -29,12 +30,8 @@ NOW = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
 SLUG = re.compile(r"(?:[A-Z][a-z0-9]+){2,}")
 AGO = NOW - timedelta(minutes=4)
 PODS = [
-    PodInput(
-        id="0198a0a0-0000-7000-8000-000000000001",
-        name="main",
-        tenant_id="t",
-        tenant="acme",
-        generation=1,
+    replace(
+        POD,
         spec=PodSpec(adapter="echo", wanted=wanted),
         workload=Workload(
             image="a:1",
@@ -45,8 +42,6 @@ PODS = [
             boot_cost=1,
             resources=Resources(memory=memory),
         ),
-        lease=Lease(number=1, subnet="10.0.0.0/26", gateway="10.0.0.1"),
-        address="10.0.0.4",
         hosts=("a.example",),
     )
     for wanted, memory in [*((wanted, 512 * 1024**2) for wanted in Wanted), (Wanted.RUNNING, None)]
@@ -88,10 +83,10 @@ RESTARTED = "The agent had nothing to do and 800 MiB of 1000 MiB in use, so it w
 
 
 def _container(pod, state, code, *, oom=False):
-    desired = desire("testabcd", pod)
+    desired = desire(INSTANCE, pod)
     return Container(
         id="c1",
-        name=container_name("testabcd", pod.id),
+        name=container_name(INSTANCE, pod.id),
         state=state,
         labels=desired.labels,
         deep=True,
@@ -106,7 +101,7 @@ def _container(pod, state, code, *, oom=False):
 
 def _plans():
     for pod in PODS:
-        desired = desire("testabcd", pod)
+        desired = desire(INSTANCE, pod)
         containers = [None, *(_container(pod, state, 1) for state in ContainerState)]
         containers += [
             _container(pod, ContainerState.EXITED, 78),

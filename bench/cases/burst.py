@@ -65,15 +65,14 @@ def run(stage: Stage) -> Sequence[Row]:
     def reference() -> float:
         names = [f"apbench-burst-{next(numbers)}" for _ in addresses]
         hands = [Engine(engine.run) for _ in range(HANDS)]
-        free = list(hands)
+        free = [Twins(hand, pattern, files) for hand in hands]
 
         def make(name: str, address: str) -> None:
             # A connection is one thread's at a time.
             mine = free.pop()
-            twins = Twins(mine, pattern, files)
-            twins.create(name, address)
-            twins.send_files(name)
-            twins.start(name)
+            mine.create(name, address)
+            mine.send_files(name)
+            mine.start(name)
             free.append(mine)
 
         begun = time.time()
@@ -86,7 +85,7 @@ def run(stage: Stage) -> Sequence[Row]:
             hand.close()
         return taken
 
-    taken = interleaved(ours, reference, count=stage.turns(PAIRS), warm=0)
+    taken = interleaved(ours, reference, count=stage.turns(PAIRS))
     rows = [ratio(TITLE, taken, times_at_most(1.1), note=f"against the raw Docker API, {HANDS} at once on both sides")]
     rows.append(beside(stage, taken, addresses, lambda compose: compose.write(pattern, files, addresses, engine.run)))
     platform.clear(TENANT)

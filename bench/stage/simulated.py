@@ -212,6 +212,8 @@ async def simulation(count: int) -> AsyncIterator[Simulation]:
     # Nothing comes by itself: one resync is asked for at a time, and agents are asked once.
     pace = Pace(resync=NEVER, lease=NEVER, scale=NEVER, slots=2)
     controller = Controller(parts, holder="bench", probe=lambda _: Well(), links=Links(), pace=pace)
+    # What the world is made of lies in a database and on an engine elsewhere; what the controller keeps of it does not.
+    garbage.settle()
     async with controller.running():
         running = Simulation(controller, passes)
         while passes.counts["pod"] < count:
@@ -221,8 +223,6 @@ async def simulation(count: int) -> AsyncIterator[Simulation]:
         await running.resync()
         if engine.engine.applied:
             raise RuntimeError(f"there was something to do: {engine.engine.applied[0]}")
-        # As the server does once it is up.
-        garbage.settle()
         yield running
 
 

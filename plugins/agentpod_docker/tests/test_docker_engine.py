@@ -1,6 +1,6 @@
 """What only a real engine can show of the Docker runtime, beyond the contract."""
 
-# ruff: noqa: ASYNC110, ASYNC221 - a test may block its own loop
+# ruff: noqa: ASYNC110, ASYNC221, ASYNC240 - a test may block its own loop
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import asyncio
 import json
 import subprocess
 import uuid
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -226,6 +227,25 @@ async def test_a_network_made_anew_is_found(stage, docker_hands):
     await stage.make_network()
     await stage.runtime.apply(StartContainer(container=stage.container, reason="test"), {})
     assert (await stage.inspect()).address == stage.address
+
+
+async def test_a_volume_that_the_engine_made_by_half_is_made_anew(stage, docker_hands):
+    """An engine that is killed while it makes a volume knows it without labels afterwards."""
+    docker_hands.docker("volume", "create", stage.volume)
+    await stage.make_volume()
+    assert json.loads(docker_hands.docker("volume", "inspect", stage.volume))[0]["Labels"] == stage.volume_labels()
+
+
+async def test_what_lies_in_a_volume_that_nobody_calls_ours_stays(stage, docker_hands):
+    """Somebody may have put it there by hand: then it is for a person to say whose it is."""
+    docker_hands.docker("volume", "create", stage.volume)
+    [found] = json.loads(docker_hands.docker("volume", "inspect", stage.volume))
+    Path(found["Mountpoint"], "memory.md").write_text("kept")
+    with pytest.raises(ConflictError) as caught:
+        await stage.make_volume()
+    assert caught.value.reason == "NameTaken"
+    assert Path(found["Mountpoint"], "memory.md").read_text() == "kept"
+    docker_hands.docker("volume", "rm", stage.volume)
 
 
 async def test_a_host_route_is_a_taken_subnet(stage):

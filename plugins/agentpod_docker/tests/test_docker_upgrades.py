@@ -37,6 +37,8 @@ class Upgradable:
             return web.json_response({"ApiVersion": self.newest, "MinAPIVersion": self.oldest, "Version": "x"})
         if path == "info":
             return web.json_response({"NCPU": 2})
+        if path.endswith("/stats"):
+            return web.Response()
         if path == "events":
             response = web.StreamResponse()
             await response.prepare(request)
@@ -125,6 +127,13 @@ async def test_another_refusal_is_no_upgrade(engine: Engine, upgradable: Upgrada
     assert (refused.is_of_version, Refused(403, "client version").is_of_version) == (False, False)
     await engine.json("GET", "containers/json")
     assert upgradable.asked == ["/v1.41/containers/json"]
+
+
+async def test_an_engine_that_ends_in_the_midst_of_its_answer_is_away(engine: Engine) -> None:
+    """An answer's head and nothing after it is what a killed engine leaves of it."""
+    with pytest.raises(TemporaryError) as caught:
+        await engine.json("GET", "containers/a/stats")
+    assert caught.value.reason == "EngineUnreachable"
 
 
 async def test_those_who_wait_for_an_end_keep_nobody_waiting(engine: Engine, upgradable: Upgradable) -> None:

@@ -36,6 +36,14 @@ def is_usable(folder: str) -> bool:
     return os.geteuid() == 0 and os.path.isdir(folder)  # noqa: PTH112 - this module speaks to the system itself
 
 
+def is_empty(folder: str) -> bool:
+    """Say whether a volume is seen to hold nothing; false where we may not look."""
+    if not is_usable(folder):
+        return False
+    with os.scandir(folder) as found:
+        return next(found, None) is None
+
+
 def own(folder: str, uid: int, gid: int) -> None:
     """Give a volume's root to a user; its mode stays."""
     os.chown(folder, uid, gid, follow_symlinks=False)

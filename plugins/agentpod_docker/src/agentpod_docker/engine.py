@@ -101,7 +101,7 @@ class Engine:
         body: Any = None,
         seconds: float = TIMEOUT,
     ) -> Any:
-        """Make a request and decode its answer, which may take so long; None for an empty one.
+        """Make a request and decode its answer, which may take so long; None where the engine has nothing to say.
 
         Raises:
             Refused: the engine answered with an error.
@@ -111,6 +111,8 @@ class Engine:
         client = self._control if seconds <= TIMEOUT else self._streams
         async with self._answer(client, request, seconds) as response:
             text = await response.read()
+        if not text and method == "GET":
+            raise TemporaryError("EngineUnreachable", detail="it ended in the midst of its answer")
         # The list of some hundred containers is half a megabyte, and this three times as quick as the standard library.
         return msgspec.json.decode(text) if text else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from agentpod_core import ConflictError, CreateVolume, RemoveVolume, TemporaryError
+from agentpod_docker import direct
 from agentpod_docker.engine import Engine, Refused
 from agentpod_docker.reading import INSTANCE, POD, seen_volume
 
@@ -15,12 +16,18 @@ PATIENCE = 3600.0
 async def create_volume(engine: Engine, action: CreateVolume) -> None:
     """Make a volume, or find it made by us.
 
+    An engine that is killed while it makes one has the folder afterwards but not the labels. Such a volume is made
+    anew, where this host shows that nothing is in it.
+
     Raises:
-        ConflictError: ``NameTaken``, it exists with other labels.
+        ConflictError: ``NameTaken``, it exists with other labels, or with none and perhaps with data.
     """
     body = {"Name": action.name, "Driver": "local", "Labels": action.labels}
-    made = seen_volume(await engine.json("POST", "volumes/create", body=body))
-    if made.labels != action.labels:
+    made = await engine.json("POST", "volumes/create", body=body)
+    if not made["Labels"] and action.labels and direct.is_empty(made["Mountpoint"]):
+        await remove(engine, action.name)
+        made = await engine.json("POST", "volumes/create", body=body)
+    if seen_volume(made).labels != action.labels:
         raise ConflictError("NameTaken", name=action.name)
 
 
@@ -44,10 +51,24 @@ async def remove_volume(engine: Engine, instance: str, action: RemoveVolume) -> 
     """
     try:
         found = seen_volume(await engine.json("GET", f"volumes/{action.name}"))
-        if found.labels.get(INSTANCE) == instance:
-            await engine.json("DELETE", f"volumes/{action.name}")
+    except Refused as refused:
+        if refused.status != HTTPStatus.NOT_FOUND:
+            raise
+        return
+    if found.labels.get(INSTANCE) == instance:
+        await remove(engine, action.name)
+
+
+async def remove(engine: Engine, name: str) -> None:
+    """Remove a volume, whoever made it; fine where there is none.
+
+    Raises:
+        TemporaryError: ``ObjectInUse``, a container still has it.
+    """
+    try:
+        await engine.json("DELETE", f"volumes/{name}")
     except Refused as refused:
         if refused.status == HTTPStatus.CONFLICT:
-            raise TemporaryError("ObjectInUse", name=action.name) from None
+            raise TemporaryError("ObjectInUse", name=name) from None
         if refused.status != HTTPStatus.NOT_FOUND:
             raise
