@@ -102,6 +102,10 @@ class Filled(Memory):
         self._pods = {pod.id: pod for pod in world.pods}
         self._tenants = {tenant.id: tenant for tenant in world.tenants}
 
+    async def secret(self, tenant_id: str, ref: SecretRef) -> str:
+        """Give every secret."""
+        return f"{tenant_id}-{ref.key}"
+
 
 def runtime(world: World) -> FakeRuntime:
     """Make an engine on which a world's pods run already, each made as the plan wants it made."""
