@@ -57,7 +57,7 @@ class TestHands:
         """What somebody removes is absent, and its volumes stay."""
         await stage.start()
         runtime.engine.remove_by_hand(stage.container)
-        world = await runtime.observe()
+        world = await runtime.observe_pod(stage.pod_id)
         assert (world.containers, len(world.volumes)) == ((), 3)
 
     async def test_a_reboot_starts_what_ran(self, stage, runtime):
@@ -89,5 +89,5 @@ class TestHands:
         """Another instance on the same engine sees nothing of ours."""
         await stage.start()
         other = FakeRuntime("elsewher", runtime.engine)
-        world = await other.observe()
-        assert (world.containers, world.volumes, world.networks) == ((), (), ())
+        world, pod = await other.observe(), await other.observe_pod(stage.pod_id)
+        assert (world.containers, world.networks, pod.containers, pod.volumes) == ((), (), (), ())

@@ -73,7 +73,8 @@ class SeesEverybody(FakeRuntime):
     """It takes everything for that pod's."""
 
     async def observe_pod(self, pod_id):
-        return await self.observe()
+        mine = await super().observe_pod(pod_id)
+        return msgspec.structs.replace(mine, containers=(await self.observe()).containers)
 
 
 class ShyOfEmptyEngines(FakeRuntime):

@@ -11,7 +11,7 @@ from agentpod_core.plugpoints.link import ExecResult
 from agentpod_core.values.actions import Action
 from agentpod_core.values.recipes import ImageRecipe
 from agentpod_core.values.workload import SecretRef
-from agentpod_core.values.world import Container, EngineEvent, Usage, World
+from agentpod_core.values.world import Container, EngineEvent, PodWorld, Usage, World
 
 Progress = Callable[[str], None]
 """Told what long work is doing, one line at a time; may be called from the event loop only."""
@@ -26,15 +26,11 @@ class Runtime(Impure):
 
     @abstractmethod
     async def observe(self) -> World:
-        """List everything of this instance: one shallow look, cheap with 500 pods."""
+        """List the containers and networks of this instance: one shallow look, cheap with 500 pods."""
 
-    async def observe_pod(self, pod_id: str) -> World:
-        """List what there is of one pod: its containers, shallowly, and its volumes; by default out of everything."""
-        world = await self.observe()
-        return World(
-            containers=tuple(one for one in world.containers if one.pod_id == pod_id),
-            volumes=tuple(one for one in world.volumes if one.labels.get("agentpod.pod-id") == pod_id),
-        )
+    @abstractmethod
+    async def observe_pod(self, pod_id: str) -> PodWorld:
+        """List what there is of one pod: its containers, shallowly, and its volumes."""
 
     @abstractmethod
     async def inspect(self, name: str) -> Container | None:

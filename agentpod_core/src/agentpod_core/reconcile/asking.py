@@ -15,7 +15,7 @@ from agentpod_core.errors import AgentPodError, TemporaryError
 from agentpod_core.plugpoints.runtimes import Runtime
 from agentpod_core.values.actions import Action
 from agentpod_core.values.workload import SecretRef
-from agentpod_core.values.world import Container, World
+from agentpod_core.values.world import Container, PodWorld, World
 
 logger = logging.getLogger(__name__)
 
@@ -31,12 +31,12 @@ class Engine:
         self._seconds = seconds
 
     async def observe(self) -> World:
-        """List everything of ours."""
+        """List the containers and networks of ours."""
         with self._in_our_words("observe"):
             async with self._bound():
                 return await self._runtime.observe()
 
-    async def observe_pod(self, pod_id: str) -> World:
+    async def observe_pod(self, pod_id: str) -> PodWorld:
         """List the containers and volumes of one pod."""
         with self._in_our_words("observe_pod"):
             async with self._bound():

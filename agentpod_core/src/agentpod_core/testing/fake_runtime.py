@@ -26,6 +26,7 @@ from agentpod_core.values.world import (
     Container,
     ContainerState,
     EngineEvent,
+    PodWorld,
     SeenVolume,
     Usage,
     World,
@@ -52,18 +53,26 @@ class FakeRuntime(Runtime):
         self.engine.clock = context.clock
 
     async def observe(self) -> World:
-        """List everything of this instance."""
+        """List the containers and networks of this instance."""
         await self._answer()
         ours = self._ours
         return World(
-            containers=tuple(self._seen(one) for one in self.engine.containers.values() if ours.is_ours(one.labels)),
+            containers=self._listed(),
+            networks=tuple(one for one in self.engine.networks.values() if ours.is_ours(one.labels)),
+            protection=self.engine.protection,
+        )
+
+    async def observe_pod(self, pod_id: str) -> PodWorld:
+        """List what there is of one pod."""
+        await self._answer()
+        ours = self._ours
+        return PodWorld(
+            containers=tuple(one for one in self._listed() if one.pod_id == pod_id),
             volumes=tuple(
                 SeenVolume(name=name, labels=one.labels)
                 for name, one in self.engine.volumes.items()
-                if ours.is_ours(one.labels)
+                if ours.is_ours(one.labels) and one.labels.get("agentpod.pod-id") == pod_id
             ),
-            networks=tuple(one for one in self.engine.networks.values() if ours.is_ours(one.labels)),
-            protection=self.engine.protection,
         )
 
     async def inspect(self, name: str) -> Container | None:
@@ -177,6 +186,10 @@ class FakeRuntime(Runtime):
         await asyncio.sleep(0)
         if not self.engine.reachable:
             raise TemporaryError("EngineUnreachable")
+
+    def _listed(self) -> tuple[Container, ...]:
+        ours = self._ours
+        return tuple(self._seen(one) for one in self.engine.containers.values() if ours.is_ours(one.labels))
 
     def _seen(self, container: FakeContainer, *, deep: bool = False) -> Container:
         has_address = container.state in LIVING

@@ -94,12 +94,18 @@ class Protection(Struct, frozen=True, kw_only=True):
 
 
 class World(Struct, frozen=True, kw_only=True):
-    """Everything of ours on one engine. ``containers`` are shallow."""
+    """What of ours is on one engine, but for volumes, which only matter to their pod. ``containers`` are shallow."""
+
+    containers: tuple[Container, ...] = ()
+    networks: tuple[SeenNetwork, ...] = ()
+    protection: Protection = Protection(active=None)
+
+
+class PodWorld(Struct, frozen=True, kw_only=True):
+    """What there is of one pod. ``containers`` are shallow."""
 
     containers: tuple[Container, ...] = ()
     volumes: tuple[SeenVolume, ...] = ()
-    networks: tuple[SeenNetwork, ...] = ()
-    protection: Protection = Protection(active=None)
 
 
 class EngineEvent(Struct, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from agentpod_core import (
     Limits,
     ObtainImage,
     PluginError,
+    PodWorld,
     Progress,
     ProtectHost,
     Protection,
@@ -90,19 +91,17 @@ class DockerRuntime(Runtime):
             self._opened = None
 
     async def observe(self) -> World:
-        """List everything of this instance."""
+        """List the containers and networks of this instance."""
         ours = filters(label=[f"{INSTANCE}={self._instance}"])
         engine = self._engine
         with _in_our_words():
-            found, stored, bridged, protection = await asyncio.gather(
+            found, bridged, protection = await asyncio.gather(
                 self._of_pods(),
-                engine.json("GET", "volumes", params=ours),
                 engine.json("GET", "networks", params=ours),
                 self._protection(),
             )
         world = World(
             containers=tuple(listed_container(raw) for raw in found),
-            volumes=tuple(seen_volume(raw) for raw in stored["Volumes"] or ()),
             networks=tuple(seen_network(raw) for raw in bridged),
             protection=protection,
         )
@@ -110,14 +109,14 @@ class DockerRuntime(Runtime):
         self._limits = {one: limits for one, limits in self._limits.items() if one in alive}
         return world
 
-    async def observe_pod(self, pod_id: str) -> World:
+    async def observe_pod(self, pod_id: str) -> PodWorld:
         """List the containers and volumes of one pod."""
         labels = [f"{INSTANCE}={self._instance}", f"{POD}={pod_id}"]
         with _in_our_words():
             found, stored = await asyncio.gather(
                 self._listed(labels), self._engine.json("GET", "volumes", params=filters(label=labels))
             )
-        return World(
+        return PodWorld(
             containers=tuple(listed_container(raw) for raw in found),
             volumes=tuple(seen_volume(raw) for raw in stored["Volumes"] or ()),
         )
