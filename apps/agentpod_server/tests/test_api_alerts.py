@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from agentpod_core.values.alerts import Clear, Raise
 from agentpod_core.values.status import Severity
 from agentpod_server.records import Role, Scope
 from agentpod_server.services import config
+from agentpod_server.services.alerts import turns
 from agentpod_server.store import alerts, leadership, pods, targets
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -197,6 +199,33 @@ async def test_a_notifier_is_tested(stage, api):
     assert (bad["delivered"], bad["trouble"]["reason"]) == (False, TemporaryError("Unreachable").reason)
     assert (await api.get("/api/v1/notifiers/bad")).json()["trouble"] == bad["trouble"]
     assert stage.rig.notifier.sent[-1].reason == "TestAlert"
+
+
+async def test_a_test_that_has_no_turn_is_refused_for_the_moment(stage, api, monkeypatch):
+    """The answer says when to try again; the notifier is as it was, and the platform's are tested as ever."""
+    for body in (OPS, OPS | {"tenant": "acme"}):
+        assert (await api.post("/api/v1/notifiers", json=body)).status_code == 201
+    before = (await api.get("/api/v1/notifiers/ops?tenant=acme")).json()
+    monkeypatch.setattr(turns, "PATIENCE", 0.1)
+
+    async def hangs(*_):
+        await asyncio.get_running_loop().create_future()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.rig.notifier, "send", hangs)
+        calls = [api.post("/api/v1/notifiers/ops/test?tenant=acme") for _ in range(turns.OF_A_TENANT)]
+        under_way = [asyncio.create_task(call) for call in calls]
+        await asyncio.sleep(0.5)
+        refused = await api.post("/api/v1/notifiers/ops/test?tenant=acme")
+    good = await api.post("/api/v1/notifiers/ops/test")
+    for task in under_way:
+        task.cancel()
+    await asyncio.gather(*under_way, return_exceptions=True)
+
+    assert (refused.status_code, refused.json()["reason"]) == (503, "NotifierBusy")
+    assert refused.headers["retry-after"] == "1"
+    assert good.json()["delivered"] is True
+    assert (await api.get("/api/v1/notifiers/ops?tenant=acme")).json() == before
 
 
 async def test_a_notifier_is_removed(stage, api):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agentpod_apprise import AppriseNotifier, AppriseSettings
+from agentpod_apprise import notifier as notifying
 from agentpod_core import ConfigError, HostContext, PermanentError, TemporaryError
 from agentpod_core.host import Host
 from agentpod_core.testing import FakeClock, NotifierContract
@@ -274,6 +275,26 @@ async def test_time_is_bounded_in_all(web):
         await deliver(notifier, 1, {"url": f"json://127.0.0.1:{web.port}/slow?rto=60"})
     assert caught.value.params == {"host": "Apprise", "cause": "no answer within 4 seconds"}
     assert children() == []
+
+
+async def test_services_that_hang_keep_no_message_waiting(notifier, web, monkeypatch):
+    """Whose turn it is the host decides: a second queue here would let some hold up others that have theirs."""
+    answered = notifying._answered
+
+    async def hanging(job):
+        if "hangs" in job.url:
+            await asyncio.get_running_loop().create_future()
+        return await answered(job)
+
+    monkeypatch.setattr(notifying, "_answered", hanging)
+    hang = {"url": f"json://127.0.0.1:{web.port}/hangs"}
+    tasks = [asyncio.create_task(deliver(notifier, 1, hang)) for _ in range(40)]
+    await asyncio.sleep(0)
+    await deliver(notifier, 1, {"url": f"json://127.0.0.1:{web.port}/"})
+    assert len(web.arrived) == 1
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_sending_can_be_cancelled(notifier, web):

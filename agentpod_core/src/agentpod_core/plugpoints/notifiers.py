@@ -25,6 +25,9 @@ class Notifier(Impure, Generic[TargetT]):
     With ``gathers`` its messages are read by people: of several alerts that wait for one target the platform then
     makes a single one, whose ``text`` lists them line by line and whose ``alerts`` are the ones that it stands for.
     Without, every alert is a message of its own.
+
+    How many calls are under way at a time the platform decides, so that no tenant's targets keep others waiting: a
+    queue of the notifier's own would undo that.
     """
 
     target_type: ClassVar[type[Struct]]

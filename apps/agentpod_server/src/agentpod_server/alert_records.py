@@ -86,7 +86,7 @@ class TargetRecord(Struct, frozen=True, kw_only=True):
 
     Without a ``tenant_id`` it is told of everything. No ``reasons`` is all of them. What it is to be told while it
     ``is_paused`` waits. ``failure`` is what went wrong last, None once a message got through again;
-    ``failures`` are the different messages that were tried in vain since then, ``failed_message`` the last of them.
+    ``failures`` counts what was tried in vain since then, the same message alone once; ``failed_message`` is the last.
     """
 
     id: str

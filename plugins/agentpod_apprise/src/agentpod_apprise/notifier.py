@@ -34,9 +34,6 @@ from agentpod_core import (
 SETTING: Final = "AGENTPOD_NOTIFIER_APPRISE_PRIVATE_ADDRESSES"
 SECONDS: Final = 25.0
 
-_AT_ONCE: Final = 8
-_TURN_SECONDS: Final = 5.0
-"""Seconds that a message waits while so many are on their way; with its own time it ends as it must."""
 _LONGEST: Final = 4000
 _LATER: Final = frozenset({408, 425, 429})
 _GONE: Final = 410
@@ -74,7 +71,7 @@ class AppriseTarget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class AppriseNotifier(Notifier[AppriseTarget]):
-    """The notifier named ``apprise``; ``seconds`` is what one message may take once it has its turn."""
+    """The notifier named ``apprise``; ``seconds`` is what one message may take, how many run at a time the host's."""
 
     name: ClassVar[str] = "apprise"
     title: ClassVar[str] = "E-mail and chat services (Apprise)"
@@ -85,7 +82,6 @@ class AppriseNotifier(Notifier[AppriseTarget]):
     def __init__(self, *, seconds: float = SECONDS) -> None:
         self._seconds = seconds
         self._allowed: tuple[str, ...] = ()
-        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def open(self, context: HostContext) -> None:
         """Take the settings."""
@@ -109,18 +105,10 @@ class AppriseNotifier(Notifier[AppriseTarget]):
 
     async def _done(self, job: Job) -> Answer:
         try:
-            async with asyncio.timeout(_TURN_SECONDS):
-                await self._turns.acquire()
-        except TimeoutError:
-            # That others take long is no trouble of this target's, and is not told as one.
-            raise TemporaryError("NotifierBusy", name=self.name) from None
-        try:
             async with asyncio.timeout(self._seconds):
                 return await _answered(job)
         except TimeoutError:
             raise _unreachable("", f"no answer within {self._seconds:g} seconds") from None
-        finally:
-            self._turns.release()
 
 
 async def _answered(job: Job) -> Answer:

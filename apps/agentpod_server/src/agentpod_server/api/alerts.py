@@ -152,7 +152,7 @@ async def notifiers(  # noqa: PLR0913 - the filters of a listing
     summary="Add a notifier",
     tags=_NOTIFIERS,
     responses={200: ResponseSpec(NotifierView, description="It exists already.")},
-    opt=ADMIN | reasons("InvalidConfig", "TenantNotFound", "TargetExists", "TooManyTargets"),
+    opt=ADMIN | reasons("InvalidConfig", "TenantNotFound", "TargetExists", "TooManyTargets", "NotifierBusy"),
     dto=StrictBody[NotifierCreate],
     return_dto=None,
 )
@@ -192,7 +192,7 @@ async def notifier_(
     operation_id="update_notifier",
     summary="Change a notifier",
     tags=_NOTIFIERS,
-    opt=ADMIN | reasons("InvalidConfig"),
+    opt=ADMIN | reasons("InvalidConfig", "NotifierBusy"),
     dto=StrictBody[NotifierPatch],
     return_dto=None,
 )
@@ -256,6 +256,7 @@ async def delete_notifier(
     operation_id="test_notifier",
     summary="Test a notifier",
     tags=_NOTIFIERS,
+    opt=reasons("NotifierBusy"),
     status_code=200,
 )
 async def try_notifier(

@@ -9,6 +9,7 @@ from agentpod_server.services.addresses import Addresses
 from agentpod_server.services.agents import Agents
 from agentpod_server.services.alerts import Alerts, Delivery, TargetChanges, Targets, Wording
 from agentpod_server.services.alerts.delivery import Follow
+from agentpod_server.services.alerts.turns import Turns
 from agentpod_server.services.availability import Availabilities
 from agentpod_server.services.cursors import Cursors
 from agentpod_server.services.engine import Engine
@@ -78,6 +79,7 @@ class Services:
     ) -> None:
         cursors = Cursors(cursor_key)
         vault = Vault(secret_store, secret_stores)
+        turns = Turns()
         self.offers = offers
         self.plugins = Plugins(database, offers, needed)
         self.should_exit = should_exit
@@ -93,9 +95,11 @@ class Services:
         self.retention = Retention(database, engine, kept)
         self.events = Events(database, hub, cursors, should_exit=should_exit)
         self.alerts = Alerts(database, cursors, clock)
-        self.targets = Targets(database, cursors, offers, vault, clock, wording)
-        self.target_changes = TargetChanges(database, cursors, offers, vault)
-        self.delivery = Delivery(database, engine, offers, vault, wording, follow=follow_alerts, scale=time_scale)
+        self.targets = Targets(database, cursors, offers, vault, clock, wording, turns)
+        self.target_changes = TargetChanges(database, cursors, offers, vault, turns)
+        self.delivery = Delivery(
+            database, engine, offers, vault, wording, turns, follow=follow_alerts, scale=time_scale
+        )
         self.operations = Operations(database, cursors)
         self.passes = Passes(database, engine, self.agents)
         self.images = Images(database, engine, offers)

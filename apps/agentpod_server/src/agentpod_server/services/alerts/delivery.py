@@ -39,8 +39,8 @@ PATIENCE = 33
 
 REST = 60.0
 """Seconds between two messages to people: what comes meanwhile is told in one."""
-MOST_AT_ONCE = 1000
-
+_LONGEST_REST = 60.0
+"""Seconds after a mishap that could not be noted: nobody sees that pause, and no change ends it."""
 _LOOK_EVERY = 5.0
 """Seconds until it is looked again what is to be told, though nobody said so: when a silence ends nobody does."""
 _PACE = 0.5
@@ -62,6 +62,7 @@ class Delivery:
         offers: Offers,
         vault: Vault,
         wording: Wording,
+        turns: Turns,
         *,
         follow: Follow | None = None,
         scale: float = 1.0,
@@ -76,7 +77,7 @@ class Delivery:
         self._woken = asyncio.Event()
         self._serving: dict[str, asyncio.Task[None]] = {}
         self._mishaps: dict[str, int] = {}
-        self._turns = Turns()
+        self._turns = turns
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -119,6 +120,7 @@ class Delivery:
             return _PACE
         async with self._database.transaction(_SYSTEM):
             await outbox.tell()
+            await outbox.drop_passed()
             due, later = await sending.waiting(epoch)
         for target in due:
             if target.id not in self._serving:
@@ -135,10 +137,15 @@ class Delivery:
     async def _serve(self, target: Waiting, epoch: int) -> None:
         """Send a target's messages one after the other until none is due."""
         try:
-            is_due = True
-            while is_due and self._engine.epoch == epoch:
+            sent = 0
+            while self._engine.epoch == epoch:
                 async with self._turns.taken(target.tenant_id):
-                    is_due = await self._one(target, epoch)
+                    if not await self._one(target, epoch):
+                        break
+                sent += 1
+            if not sent:
+                # What is due is in somebody else's hands for the moment.
+                await asyncio.sleep(_PACE)
         except (TemporaryError, ConflictError) as error:
             # Without the database, or the lead, the message stays where it is.
             _log.info("alerts wait: %s", error)
@@ -146,15 +153,28 @@ class Delivery:
         except Exception:  # noqa: BLE001 - whatever it was must not be met again at once: the message may have arrived
             self._mishaps[target.id] = mishaps = self._mishaps.get(target.id, 0) + 1
             _log.exception("alerts for %s: this should not happen; trying again", target.id)
-            await asyncio.sleep(self._pause(mishaps))
+            await self._rest(target, self._pause(mishaps, _chance()))
         else:
             self._mishaps.pop(target.id, None)
 
+    async def _rest(self, target: Waiting, pause: float) -> None:
+        """Leave a target alone after a mishap."""
+        try:
+            async with self._database.transaction(_SYSTEM):
+                await sending.rest(target.id, Failure(reason="InternalError"), timedelta(seconds=pause))
+        except Exception:  # noqa: BLE001 - what went wrong may well be the database
+            _log.exception("alerts for %s: could not be noted", target.id)
+            await asyncio.sleep(min(pause, _LONGEST_REST * self._scale))
+
     async def _one(self, target: Waiting, epoch: int) -> bool:
-        """Send a message, or all that wait where they can be told in one; False when nothing is due."""
+        """Send a message, or all that wait where they can be told in one; False when nothing is due.
+
+        The more fails, the fewer are sent in one: what nobody takes is left by itself in the end.
+        """
         gathers = self._offers.gathers(target.kind)
+        most = max(1, sending.MOST_TOGETHER // 4 ** max(target.failures - 1, 0)) if gathers else 1
         async with self._database.transaction(_SYSTEM):
-            messages = await sending.claim(epoch, target.id, MOST_AT_ONCE if gathers else 1)
+            messages = await sending.claim(epoch, target.id, most, gathers=gathers)
         if not messages:
             return False
         try:
@@ -190,7 +210,7 @@ class Delivery:
             "alert %s for %s waits %.0f s: %s",
             messages[0].alert.id,
             messages[0].target.name,
-            max(pauses.message, pauses.target).total_seconds(),
+            max(pauses.messages[0], pauses.target).total_seconds(),
             error,
         )
 
@@ -208,19 +228,21 @@ class Delivery:
         await self._note(give_up)
 
     def _pauses(self, messages: Sequence[MessageRecord], asked: float | None) -> Pauses:
-        first = messages[0]
-        failures = first.target.failures + (first.id != first.target.failed_message)
+        first, target = messages[0], messages[0].target
+        is_same = len(messages) == 1 and first.id == target.failed_message
+        failures = target.failures + (not is_same)
+        # One chance for all: what was sent together in vain is tried together again.
+        chance = _chance()
         return Pauses(
-            message=timedelta(seconds=self._pause(first.attempts)),
-            target=timedelta(seconds=max(self._pause(failures), min(asked or 0.0, LONGEST_PAUSE))),
+            messages=[timedelta(seconds=self._pause(one.attempts, chance)) for one in messages],
+            target=timedelta(seconds=max(self._pause(failures, chance), min(asked or 0.0, LONGEST_PAUSE))),
             failures=failures,
             patience=PATIENCE,
         )
 
-    def _pause(self, tries: int) -> float:
+    def _pause(self, tries: int, chance: float = 1.0) -> float:
         pause = min(FIRST_PAUSE * 2.0 ** min(tries - 1, 20), LONGEST_PAUSE) * self._scale
-        # Chance keeps targets that failed together from being tried together for ever.
-        return min(pause * random.uniform(0.8, 1.2), LONGEST_PAUSE)  # noqa: S311 - no secret
+        return min(pause * chance, LONGEST_PAUSE)
 
     async def _note(self, write: Callable[[], Awaitable[object]]) -> None:
         """Write down what came of a try, as often as it takes: what arrived must not be sent again."""
@@ -233,6 +255,11 @@ class Delivery:
                 await asyncio.sleep(_PACE)
             else:
                 return
+
+
+def _chance() -> float:
+    """Give a factor for a pause: targets that failed together are not to be tried together for ever."""
+    return random.uniform(0.8, 1.2)  # noqa: S311 - no secret
 
 
 def _say_lost(target: TargetRecord, lost: Sequence[ToldRecord], why: Failure) -> None:

@@ -40,7 +40,7 @@ class Wording(Struct, frozen=True, kw_only=True):
             pod=alert.pod,
             at=(alert.cleared_at or alert.raised_at) if is_over else alert.raised_at,
             title=self.title(alert, is_over=is_over),
-            text=ended if is_over else sentence(alert, self.language),
+            text=ended if is_over else self._sentence(alert),
             url=f"{self.dashboard}/pods/{told.pod_id}" if told.pod_id and self.dashboard else self.dashboard or None,
             params=alert.params | ({"ends": list(told.ends), "stopped": alert.is_stopped} if is_over else {}),
             recovered=is_over,
@@ -91,6 +91,13 @@ class Wording(Struct, frozen=True, kw_only=True):
         params = {"subject": subject, "what": catalogue.title(alert.reason, self.language)}
         ended = "AlertStoppedTitle" if alert.is_stopped else "AlertOverTitle"
         return catalogue.text(ended if is_over else "AlertTitle", params, self.language)
+
+    def _sentence(self, alert: AlertRecord) -> str:
+        try:
+            return sentence(alert, self.language)
+        # Params that make no sense cost an alert its text, not itself, nor the others that are told with it.
+        except Exception:  # noqa: BLE001
+            return catalogue.title(alert.reason, self.language)
 
     def test(self, message_id: str, at: datetime) -> Alert:
         """Give the message that only tries a target out."""

@@ -15,6 +15,7 @@ from agentpod_server.alert_records import TargetRecord, ToldRecord
 from agentpod_server.records import Scope
 from agentpod_server.services import config
 from agentpod_server.services.alerts.targets import look_at, note, owner_of, reason_problems, unknown_kind
+from agentpod_server.services.alerts.turns import Turns
 from agentpod_server.services.config import Given
 from agentpod_server.services.cursors import Cursors
 from agentpod_server.services.offers import Offers
@@ -35,11 +36,12 @@ class Change(Struct, frozen=True, kw_only=True):
 class TargetChanges:
     """The use cases around a target that is there: changing it, and reading what it was told."""
 
-    def __init__(self, database: Database, cursors: Cursors, offers: Offers, vault: Vault) -> None:
+    def __init__(self, database: Database, cursors: Cursors, offers: Offers, vault: Vault, turns: Turns) -> None:
         self._database = database
         self._cursors = cursors
         self._offers = offers
         self._vault = vault
+        self._turns = turns
 
     async def told(
         self, scope: Scope, name: str, *, tenant: str | None = None, cursor: str | None = None, limit: int = 50
@@ -62,13 +64,13 @@ class TargetChanges:
     ) -> TargetRecord:
         """Change a target, if it is of one of the ``expected`` generations; None is any.
 
-        What waits for it is tried at once. Nothing new makes no new generation.
+        What waits for it is tried at once, as far as it is still to hear of it. Nothing new makes no new generation.
 
         Raises:
             NotFoundError: ``TargetNotFound``.
             ConfigError: all that is wrong with it.
             ConflictError: ``GenerationMismatch``.
-            TemporaryError: the notifier could not look at it.
+            TemporaryError: the notifier could not look at it; ``NotifierBusy``.
             PermanentError: a secret that stays cannot be read (``SecretUnreadable``).
         """
         async with self._database.transaction(scope):
@@ -84,7 +86,9 @@ class TargetChanges:
             accepted = config.check(notifier.target_type, change.given, before.settings)
             if not (problems or accepted.problems):
                 # Only what stays is read: a secret that cannot be read any more can be replaced.
-                await look_at(notifier, accepted, await self._vault.material(before.tenant_id or "", accepted.value))
+                kept = await self._vault.material(before.tenant_id or "", accepted.value)
+                async with self._turns.asked(before.tenant_id):
+                    await look_at(notifier, accepted, kept)
             problems += accepted.problems
         if problems:
             raise ConfigError(problems)

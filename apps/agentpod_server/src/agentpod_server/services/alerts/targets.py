@@ -24,10 +24,11 @@ from agentpod_core.values.alerts import REASONS
 from agentpod_core.values.names import slug_problem
 from agentpod_core.values.status import Happening
 from agentpod_server.alert_records import TargetRecord
-from agentpod_server.records import Failure, Scope
+from agentpod_server.records import Failure, Scope, TenantRecord
 from agentpod_server.services import config
 from agentpod_server.services.alerts.messages import Wording
 from agentpod_server.services.alerts.reading import problem
+from agentpod_server.services.alerts.turns import Turns
 from agentpod_server.services.config import Given
 from agentpod_server.services.cursors import Cursors
 from agentpod_server.services.offers import Offers
@@ -69,6 +70,7 @@ class Targets:
         vault: Vault,
         clock: Clock,
         wording: Wording,
+        turns: Turns,
     ) -> None:
         self._database = database
         self._cursors = cursors
@@ -76,6 +78,7 @@ class Targets:
         self._vault = vault
         self._clock = clock
         self._wording = wording
+        self._turns = turns
 
     async def get(self, scope: Scope, name: str, *, tenant: str | None = None) -> TargetRecord:
         """Give one target, or NotFoundError."""
@@ -100,7 +103,7 @@ class Targets:
             ConfigError: all that is wrong with it.
             NotFoundError: ``TenantNotFound``.
             ConflictError: ``TargetExists`` with other content; ``TooManyTargets``.
-            TemporaryError: the notifier could not look at it.
+            TemporaryError: the notifier could not look at it; ``NotifierBusy``.
         """
         notifier = self._offers.find_notifier(asked.kind)
         problems = _problems(asked)
@@ -109,11 +112,18 @@ class Targets:
         accepted = config.check(notifier.target_type, asked.given)
         if problems or accepted.problems:
             _refuse([*problems, *accepted.problems])
-        await look_at(notifier, accepted, {})
+        owner = None
+        async with self._database.transaction(scope):
+            if asked.tenant:
+                owner = await tenants.get(asked.tenant)
+            elif scope.tenant_id:
+                owner = await tenants.by_id(scope.tenant_id)
+        async with self._turns.asked(owner.id if owner else None):
+            await look_at(notifier, accepted, {})
         written: list[SecretRef] = []
         try:
             async with self._database.transaction(scope):
-                return await self._made(scope, asked, accepted, written)
+                return await self._made(owner, asked, accepted, written)
         except BaseException:
             if written and not self._vault.is_transactional:
                 await self._vault.drop_all(scope.tenant_id or "", written)
@@ -136,22 +146,25 @@ class Targets:
 
         Raises:
             NotFoundError: ``TargetNotFound``.
+            TemporaryError: ``NotifierBusy``: too much is under way, and nothing was sent.
         """
         target = await self.get(scope, name, tenant=tenant)
-        began, failure = time.monotonic(), None
-        try:
-            message = self._wording.test(str(uuid7()), self._clock.now())
-            await self._offers.send(
-                message, target, await self._vault.material(target.tenant_id or "", target.settings)
-            )
-        except AgentPodError as error:
-            failure = failure_of(error)
+        async with self._turns.asked(target.tenant_id):
+            began, failure = time.monotonic(), None
+            try:
+                message = self._wording.test(str(uuid7()), self._clock.now())
+                await self._offers.send(
+                    message, target, await self._vault.material(target.tenant_id or "", target.settings)
+                )
+            except AgentPodError as error:
+                failure = failure_of(error)
+            seconds = time.monotonic() - began
         async with self._database.transaction(scope):
             if failure is None and target.failure is not None:
                 await outbox.due_now(target.id)
             await targets.note(target.id, failure)
             audit.append("notifier.test", name, tenant_id=target.tenant_id)
-        return Tested(seconds=time.monotonic() - began, failure=failure)
+        return Tested(seconds=seconds, failure=failure)
 
     def shown(self, target: TargetRecord) -> dict[str, Any]:
         """Give a target's settings for people: secrets masked. Without its notifier, by the shape of references."""
@@ -164,13 +177,8 @@ class Targets:
         return masked if isinstance(masked, dict) else {}
 
     async def _made(
-        self, scope: Scope, asked: Asked, accepted: Accepted, written: list[SecretRef]
+        self, owner: TenantRecord | None, asked: Asked, accepted: Accepted, written: list[SecretRef]
     ) -> tuple[TargetRecord, bool]:
-        owner = None
-        if asked.tenant:
-            owner = await tenants.get(asked.tenant)
-        elif scope.tenant_id:
-            owner = await tenants.by_id(scope.tenant_id)
         there = await targets.find(asked.name, owner.slug if owner else None)
         if there is not None:
             return await self._same(there, asked, accepted), False

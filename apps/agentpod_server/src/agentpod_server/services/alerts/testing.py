@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,13 +22,15 @@ from agentpod_core.values.alerts import AlertChange, Raise
 from agentpod_core.values.names import default_subdomain
 from agentpod_core.values.pods import PodSpec
 from agentpod_core.values.status import Severity
-from agentpod_server.alert_records import TargetRecord
+from agentpod_server.alert_records import SilenceRecord, TargetRecord
 from agentpod_server.records import Scope
 from agentpod_server.secrets import Key, KeyRing, PostgresSecretStore
 from agentpod_server.services.alerts.delivery import Delivery
 from agentpod_server.services.alerts.messages import Wording
 from agentpod_server.services.alerts.reading import Alerts
+from agentpod_server.services.alerts.target_changes import Change, TargetChanges
 from agentpod_server.services.alerts.targets import Asked, Targets
+from agentpod_server.services.alerts.turns import Turns
 from agentpod_server.services.config import Given
 from agentpod_server.services.cursors import Cursors
 from agentpod_server.services.offers import Offers
@@ -103,15 +106,16 @@ class Stage:
             secret_stores={"postgres": self.secrets},
         )
         self.clock = SystemClock()
-        cursors = Cursors(b"k" * 32)
-        self.targets = Targets(database, cursors, self.offers, self.vault, self.clock, Wording())
+        cursors, self.turns = Cursors(b"k" * 32), Turns()
+        self.targets = Targets(database, cursors, self.offers, self.vault, self.clock, Wording(), self.turns)
+        self.target_changes = TargetChanges(database, cursors, self.offers, self.vault, self.turns)
         self.alerts = Alerts(database, cursors, self.clock)
         self.leader: Any = Leader()
         self.ids: dict[str, str] = {}
 
     def delivery(self, **parts: Any) -> Delivery:
         """Make what sends."""
-        return Delivery(self.database, self.leader, self.offers, self.vault, Wording(), **parts)
+        return Delivery(self.database, self.leader, self.offers, self.vault, Wording(), self.turns, **parts)
 
     async def lead(self, holder: str = "one") -> None:
         """Take the lead."""
@@ -150,6 +154,14 @@ class Stage:
         given = Given(secrets={"password": secret} if secret else {})
         asked = Asked(name=name, kind=kind, given=given, **parts)
         return (await self.targets.create(scope, asked))[0]
+
+    async def set(self, name: str, *, scope: Scope = ALL, **parts: Any) -> TargetRecord:
+        """Change a target."""
+        return await self.target_changes.change(scope, name, expected=None, change=Change(**parts))
+
+    async def silence(self, **about: Any) -> SilenceRecord:
+        """Keep people from being told for an hour."""
+        return await self.alerts.silence(ALL, ends_at=self.clock.now() + timedelta(hours=1), **about)
 
     async def drain(self) -> None:
         """Send all that is due."""

@@ -34,8 +34,8 @@ class AlertRoutes(Table, tablename="alert_routes", db=ENGINE):
     """Whom to tell of which alerts: a target of the notifier ``kind``; ``settings`` hold references to secrets.
 
     One without a tenant is told of all. ``failure`` is what went wrong last, null once something got through.
-    ``failures`` counts the different messages that were tried in vain since then, ``failed_message`` is the last
-    of them, and nothing is sent before ``not_before``.
+    ``failures`` counts what was tried in vain since then, the same message alone once; ``failed_message`` is the last,
+    and nothing is sent before ``not_before``.
     """
 
     id = UUID(primary_key=True, default=None)
