@@ -145,6 +145,18 @@ class Rig:
         """Count the events with that reason."""
         return sum(told.happening.reason == reason for told in await self.store.events())
 
+    def changes_of_alerts(self) -> list[tuple[type, str]]:
+        """Note from now on what is raised and cleared."""
+        changes: list[tuple[type, str]] = []
+        save = self.store.save
+
+        async def noting(*args: Any, **given: Any) -> None:
+            changes.extend((type(one), one.reason) for one in given.get("alerts", ()))
+            await save(*args, **given)
+
+        self.store.save = noting
+        return changes
+
     async def until(self, condition: Callable[[], Any], what: str = "the condition holds") -> Any:
         """Wait until a condition, which may be a coroutine function, gives something."""
         deadline = self.clock.monotonic() + UNSCALED * self.scale

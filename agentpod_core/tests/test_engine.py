@@ -253,7 +253,6 @@ async def test_a_dry_run_changes_nothing(rig: Any) -> None:
     pod_id = await rig.add()
     plan = await rig.controller().plan(pod_id)
     assert [type(action).__name__ for action in plan.actions] == [
-        "ObtainImage",
         "CreateVolume",
         "CreateContainer",
         "WriteFiles",

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from agentpod_core import ContainerState, PermanentError, TemporaryError
 from agentpod_core.controller.pace import Pace
 from agentpod_core.plan import Timings
 from agentpod_core.ports import RESYNC
-from agentpod_core.values.actions import CreateContainer
+from agentpod_core.values.actions import CreateContainer, UpdateLimits
+from agentpod_core.values.alerts import Clear, Raise
 from agentpod_core.values.status import ConditionType, Phase
 
 AWAY = "EngineUnreachable"
@@ -257,5 +259,105 @@ def test_a_regular_look_leaves_alone_what_was_refused(live: Any) -> None:
             looks = _looks(rig)
             await asyncio.sleep(600)
             assert 0 < len(looks) <= 4
+
+    live(history)
+
+
+@pytest.mark.parametrize("how", ["hangs", "is refused"])
+def test_a_pod_that_alone_cannot_be_seen_is_told(live: Any, how: str) -> None:
+    """What is listed and not shown for half a minute is unknown, and a person hears once; then all is as before."""
+
+    async def history(rig: Any) -> None:
+        changes = rig.changes_of_alerts()
+        async with rig.running(workers=2):
+            tenant = await rig.store.add_tenant("acme")
+            pods = [await rig.store.add_pod(tenant, f"p{number}", workload=rig.workload) for number in range(4)]
+            for pod_id in pods:
+                await rig.phase(pod_id, Phase.RUNNING)
+            await asyncio.sleep(700)
+            real, bad = rig.runtime.inspect, {rig.name(pod_id) for pod_id in pods[:3]}
+
+            async def inspect(name: str) -> Any:
+                if name not in bad:
+                    return await real(name)
+                if how == "hangs":
+                    await asyncio.get_running_loop().create_future()
+                raise PermanentError("EngineRefused", message="forbidden")
+
+            rig.runtime.inspect = inspect
+            rig.health.ill.add(pods[0])
+            await asyncio.sleep(120)
+            status = await rig.status(pods[0])
+            ready = status.condition(ConditionType.READY)
+            assert (status.phase, status.reason, status.ready) == (Phase.DEGRADED, "CannotBeSeen", False)
+            assert (await _knows_alive(rig, pods[0]), ready.status) == (None, None)
+            assert changes == [(Raise, "Degraded")]
+            # Those of which nobody has news are looked at every five minutes.
+            await asyncio.sleep(600)
+            raised = [(Raise, "Degraded")] * 3
+            assert changes == raised
+            # Those that hang keep no worker from the rest.
+            begun = rig.clock.monotonic()
+            rig.engine.remove_by_hand(rig.name(pods[3]))
+            await rig.until(lambda: rig.container(pods[3]))
+            assert rig.clock.monotonic() - begun < 2
+            await asyncio.sleep(4 * 3600)
+            assert changes == raised
+            bad.clear()
+            rig.health.ill.clear()
+            await rig.phase(pods[0], Phase.RUNNING)
+            await asyncio.sleep(700)
+            assert (await _knows_alive(rig, pods[0]), changes) == (True, raised + [(Clear, "Degraded")] * 3)
+
+    live(history)
+
+
+def test_a_repair_that_raises_hides_no_pod(live: Any) -> None:
+    """An adapter that fails when it is asked for advice has none: the pod is blocked as without it."""
+
+    async def history(rig: Any) -> None:
+        class Broken(dict[int, Any]):
+            def get(self, *_: Any) -> Any:
+                raise ZeroDivisionError
+
+        rig.repairs = Broken()
+        async with rig.running():
+            pod_id = await rig.add(workload=replace(rig.workload, permanent_exits=(78,)))
+            await rig.phase(pod_id, Phase.RUNNING)
+            rig.container(pod_id).limits = replace(rig.container(pod_id).limits, restart=False)
+            rig.engine.kill(rig.name(pod_id), 78)
+            await rig.phase(pod_id, Phase.BLOCKED)
+            assert (await rig.status(pod_id)).reason == "PermanentExit"
+
+    live(history)
+
+
+def test_an_outage_counts_against_no_try(live: Any) -> None:
+    """Who was in the midst of a change when the engine went away has its whole time again when it comes back."""
+
+    async def history(rig: Any) -> None:
+        refuses, real = [False], rig.runtime.apply
+
+        async def apply(action: Any, material: Any) -> None:
+            if isinstance(action, UpdateLimits):
+                if refuses[0]:
+                    raise TemporaryError("EngineRefused", message="busy")
+                rig.engine.reachable = False
+            await real(action, material)
+
+        async with rig.running():
+            pod_id = await rig.add()
+            await rig.phase(pod_id, Phase.RUNNING)
+            rig.runtime.apply = apply
+            small = replace(rig.workload.resources, memory=64 * 1024 * 1024)
+            await rig.store.change_pod(pod_id, workload=replace(rig.workload, resources=small))
+            await asyncio.sleep(7 * 60)
+            refuses[0] = True
+            rig.engine.reachable = True
+            await asyncio.sleep(Timings().longest_backoff - 30)
+            assert (await rig.status(pod_id)).reason == "EngineRefused"
+            assert await _alerts(rig) == [(AWAY, True)]
+            await asyncio.sleep(Timings().longest_backoff + 60)
+            assert await _alerts(rig) == [(AWAY, True), ("Degraded", False)]
 
     live(history)

@@ -10,54 +10,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from agentpod_core import ContainerState, PermanentError
+from agentpod_core import PermanentError, Repair
 from agentpod_core.controller.passes import Passes
 from agentpod_core.plan import Timings
 from agentpod_core.ports import RESYNC
 from agentpod_core.reconcile.parts import Silence
 from agentpod_core.reconcile.turns import Turns
 from agentpod_core.testing import VirtualClock, VirtualLoop
-from agentpod_core.values.actions import ObtainImage, StopContainer
+from agentpod_core.values.actions import RunOnce, StopContainer
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import Phase
-
-PULL = 600.0
-
-
-def _slow(rig: Any, *images: str) -> None:
-    """Let the registry take its time for those images, the first of which it does not have in the end."""
-    real = type(rig.runtime).apply
-
-    async def apply(action: Any, material: Any) -> None:
-        if isinstance(action, ObtainImage) and action.image in images:
-            await asyncio.sleep(PULL)
-            if action.image == images[0]:
-                raise PermanentError("ImageNotFound", image=action.image)
-            rig.engine.images.add(action.image)
-        await real(rig.runtime, action, material)
-
-    rig.runtime.apply = apply
-
-
-def test_however_many_wait_for_an_image_a_new_pod_is_served_at_once(live: Any) -> None:
-    """A change of the image of more pods than there are workers leaves every worker to the others."""
-
-    async def history(rig: Any) -> None:
-        _slow(rig, "typo:1", "slow:1")
-        async with rig.running(slots=100, workers=2):
-            tenant = await rig.store.add_tenant("acme")
-            pods = [await rig.store.add_pod(tenant, f"p{number}", workload=rig.workload) for number in range(50)]
-            for pod_id in pods:
-                await rig.phase(pod_id, Phase.RUNNING)
-            for pod_id in pods:
-                await rig.store.change_pod(pod_id, workload=replace(rig.workload, image="slow:1"))
-            await asyncio.sleep(1)
-            begun = rig.clock.monotonic()
-            quick = await rig.store.add_pod(tenant, "quick", workload=rig.workload)
-            await rig.until(lambda: rig.container(quick) and rig.container(quick).state is ContainerState.RUNNING)
-            assert rig.clock.monotonic() - begun < 5
-
-    live(history)
 
 
 def test_however_many_are_stopped_a_dead_agent_is_started_at_once(live: Any) -> None:
@@ -89,74 +51,31 @@ def test_however_many_are_stopped_a_dead_agent_is_started_at_once(live: Any) -> 
     live(history)
 
 
-def test_a_corrected_image_is_served_at_once(live: Any) -> None:
-    """Who waits for an image that nobody wants any more is heard as soon as another one is wanted."""
+def test_a_repair_is_let_go_of_once_something_else_is_wanted(live: Any) -> None:
+    """Who corrects the config has not to wait until the repair of the old one has given up."""
 
     async def history(rig: Any) -> None:
-        _slow(rig, "typo:1")
-        rig.engine.images.add("good:1")
-        async with rig.running():
-            pod_id = await rig.add()
-            await rig.phase(pod_id, Phase.RUNNING)
-            await rig.store.change_pod(pod_id, workload=replace(rig.workload, image="typo:1"))
-            await asyncio.sleep(10)
-            begun = rig.clock.monotonic()
-            await rig.store.change_pod(pod_id, workload=replace(rig.workload, image="good:1"))
-            await rig.until(lambda: rig.container(pod_id) and rig.container(pod_id).workload.image == "good:1")
-            await rig.phase(pod_id, Phase.RUNNING)
-            assert rig.clock.monotonic() - begun < 5
-            assert await rig.told("ImageNotFound") == 0
-
-    live(history)
-
-
-def test_a_pod_is_stopped_or_deleted_while_it_waits_for_an_image(live: Any) -> None:
-    """Nothing is made first that is not to run then, whether the pod's life changes or its tenant's."""
-
-    async def history(rig: Any) -> None:
-        _slow(rig, "typo:1")
-        async with rig.running():
-            pod_id = await rig.add(workload=replace(rig.workload, image="typo:1"))
-            await asyncio.sleep(10)
-            begun = rig.clock.monotonic()
-            tenant_id = (await rig.store.pod(pod_id)).tenant_id
-            await rig.store.want_tenant(tenant_id, Wanted.STOPPED)
-            await rig.phase(pod_id, Phase.STOPPED)
-            await rig.store.want_tenant(tenant_id, Wanted.RUNNING)
-            await rig.phase(pod_id, Phase.CREATING)
-            await rig.store.want_pod(pod_id, Wanted.DELETED)
-
-            async def is_gone() -> bool:
-                return await rig.store.pod(pod_id) is None
-
-            await rig.until(is_gone)
-            assert rig.clock.monotonic() - begun < 5
-            assert not rig.engine.containers
-
-    live(history)
-
-
-def test_what_happens_in_the_world_interrupts_no_pull(live: Any) -> None:
-    """A pull that began anew with each event of the engine would never end: only who wants something else ends it."""
-
-    async def history(rig: Any) -> None:
-        _slow(rig, "typo:1", "slow:1")
-        begun: list[float] = []
-        real = rig.runtime.apply
+        real = type(rig.runtime).apply
+        rig.repairs[78] = Repair(reason="PermanentExit", command=("fix",))
 
         async def apply(action: Any, material: Any) -> None:
-            if isinstance(action, ObtainImage) and action.image == "slow:1":
-                begun.append(rig.clock.monotonic())
-            await real(action, material)
+            if isinstance(action, RunOnce):
+                await asyncio.sleep(action.timeout)
+            await real(rig.runtime, action, material)
 
         rig.runtime.apply = apply
-        async with rig.running() as controller:
-            pod_id = await rig.add(workload=replace(rig.workload, image="slow:1"))
-            for _ in range(60):
-                await asyncio.sleep(PULL / 100)
-                controller.nudge(f"pod:{pod_id}")
-            assert len(begun) == 1
+        workload = replace(rig.workload, permanent_exits=(78,))
+        async with rig.running():
+            pod_id = await rig.add(workload=workload)
             await rig.phase(pod_id, Phase.RUNNING)
+            rig.engine.holds_restarts = True
+            rig.engine.kill(rig.name(pod_id), 78)
+            await asyncio.sleep(10)
+            assert (await rig.status(pod_id)).reason == "Repairing"
+            begun = rig.clock.monotonic()
+            await rig.store.change_pod(pod_id, workload=replace(workload, env={"corrected": "1"}))
+            await rig.phase(pod_id, Phase.RUNNING)
+            assert rig.clock.monotonic() - begun < 5
 
     live(history)
 

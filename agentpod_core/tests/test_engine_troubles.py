@@ -157,7 +157,7 @@ async def test_what_stays_refused_is_told_once(rig: Any) -> None:
         pod_id = await rig.add(workload=Workload(image="nowhere:1"))
         await rig.phase(pod_id, Phase.BLOCKED)
         await asyncio.sleep(0.5)
-        assert (await rig.told("Creating"), await rig.told("ImageNotFound")) == (1, 1)
+        assert (await rig.told("WaitingForImage"), await rig.told("ImageNotFound")) == (1, 1)
 
 
 async def test_an_unknown_mistake_of_a_runtime_is_shown(rig: Any) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from agentpod_core import ContainerState, File, OnChange, Probe, SecretRef, TemporaryError
-from agentpod_core.values.actions import StartContainer, StopContainer
+from agentpod_core.values.actions import StartContainer, StopContainer, UpdateLimits
 from agentpod_core.values.status import ConditionType, Phase
 from agentpod_core.values.workload import SECRETS_PATH
 
@@ -62,6 +63,97 @@ def test_whose_restart_waits_works_on(live: Any) -> None:
             assert rig.engine.applied[applied:] == []
             rig.health.ill.clear()
             await rig.until(lambda: rig.container(asked).started_at != started)
+
+    live(history)
+
+
+@pytest.mark.parametrize("change", ["image", "restart"])
+def test_what_waits_for_a_slot_is_not_said_to_be_done(live: Any, change: str) -> None:
+    """A change of an agent that answers is applied when it is applied: until then its status is that of the old one."""
+
+    async def history(rig: Any) -> None:
+        async with rig.running(slots=SLOTS):
+            [waiting] = await _crowded(rig, 1)
+            if change == "image":
+                rig.engine.images.add("new:1")
+                workload = (await rig.store.pod(waiting)).workload
+                await rig.store.change_pod(waiting, workload=replace(workload, image="new:1"))
+            else:
+                await rig.store.change_spec(waiting, restarts=1)
+            await asyncio.sleep(60)
+            status = await rig.status(waiting)
+            applied = status.condition(ConditionType.APPLIED)
+            assert (status.phase, status.ready, status.observed_generation) == (Phase.RUNNING, True, 1)
+            assert (applied.status, applied.reason, applied.generation) == (False, "WaitingToStart", 2)
+            rig.engine.pause(rig.name(waiting))
+            await rig.until(lambda: rig.container(waiting).state is ContainerState.RUNNING)
+            rig.health.ill.clear()
+
+            async def is_done() -> bool:
+                status = await rig.status(waiting)
+                return status.observed_generation == 2 and status.condition(ConditionType.APPLIED).status is True
+
+            await rig.until(is_done)
+            assert rig.container(waiting).workload.image == ("new:1" if change == "image" else "fake:1")
+
+    live(history)
+
+
+def test_a_start_that_is_refused_for_ever_is_told_while_others_wait(live: Any) -> None:
+    """To stand in line between its tries makes it no better: its pause grows, and a person hears."""
+
+    async def history(rig: Any) -> None:
+        heavy = replace(rig.workload, boot_cost=30.0, probe=Probe(probe="any", timeout=1, start_deadline=60))
+        real, tries = rig.runtime.apply, []
+        async with rig.running(slots=1):
+            tenant = await rig.store.add_tenant("acme")
+            pods = [await rig.store.add_pod(tenant, f"p{number}", workload=heavy) for number in range(4)]
+            for pod_id in pods:
+                await rig.phase(pod_id, Phase.RUNNING)
+
+            async def apply(action: Any, material: Any) -> None:
+                if isinstance(action, StartContainer) and action.container == rig.name(pods[0]):
+                    tries.append(action)
+                    raise TemporaryError("EngineRefused", message="cgroup")
+                await real(action, material)
+
+            rig.runtime.apply = apply
+            rig.engine.remove_by_hand(rig.name(pods[0]))
+            rig.health.ill.update(pods[1:])
+            await asyncio.sleep(2 * 3600)
+            status = await rig.status(pods[0])
+            assert (status.phase, status.reason) == (Phase.DEGRADED, "EngineRefused")
+            assert [one.reason for one in await rig.store.kept_alerts() if one.pod == "p0"] == ["Degraded"]
+            assert len(tries) < 40
+
+    live(history)
+
+
+def test_who_boots_keeps_its_slot_whatever_is_refused_of_it(live: Any) -> None:
+    """A limit that is refused of an agent that boots lets no other boot beside it."""
+
+    async def history(rig: Any) -> None:
+        heavy = replace(rig.workload, boot_cost=30.0, probe=Probe(probe="any", timeout=1, start_deadline=600))
+        real = rig.runtime.apply
+
+        async def apply(action: Any, material: Any) -> None:
+            if isinstance(action, UpdateLimits):
+                raise TemporaryError("EngineRefused", message="in use")
+            await real(action, material)
+
+        async with rig.running(slots=1):
+            tenant = await rig.store.add_tenant("acme")
+            boots = await rig.store.add_pod(tenant, "boots", workload=heavy)
+            rig.health.ill.add(boots)
+            await rig.phase(boots, Phase.STARTING)
+            rig.runtime.apply = apply
+            small = replace(heavy.resources, memory=64 * 1024 * 1024)
+            await rig.store.change_pod(boots, workload=replace(heavy, resources=small))
+            other = await rig.store.add_pod(tenant, "other", workload=heavy)
+            await asyncio.sleep(120)
+            assert rig.container(other) is None
+            rig.health.ill.clear()
+            await rig.phase(other, Phase.RUNNING)
 
     live(history)
 

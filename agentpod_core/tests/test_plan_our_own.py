@@ -13,7 +13,7 @@ from agentpod_core import AgentPodError, ContainerState, PermanentError, Resourc
 from agentpod_core.plan import Timings, applied_badly
 from agentpod_core.values import actions as do
 from agentpod_core.values.pods import Wanted
-from agentpod_core.values.status import Phase
+from agentpod_core.values.status import ConditionType, Phase
 
 REFUSED = TemporaryError("EngineRefused", message="no space left on device")
 RESTARTED = replace(POD, spec=replace(POD.spec, restarts=1))
@@ -101,6 +101,39 @@ def test_what_fails_without_end_is_told():
     life.pod = replace(POD, generation=2)
     _fail(life, REFUSED)
     assert life.status.phase is Phase.CREATING
+
+
+def test_to_wait_is_no_try():
+    """What was refused stands while its next try waits for a slot: since when, how bad, and whether a person knows."""
+    life = Life(replace(POD, workload=replace(POD.workload, boot_cost=30.0)))
+    life.container = None
+    for _ in range(12):
+        _fail(life, REFUSED)
+    applied = life.status.condition(ConditionType.APPLIED)
+    life.seen["has_boot_slot"], life.told = False, []
+    life.look(30)
+    assert (life.found.waits_for, life.actions, life.told) == ("WaitingToStart", (), [])
+    assert (life.status.phase, life.status.condition(ConditionType.APPLIED)) == (Phase.DEGRADED, applied)
+    life.seen["has_boot_slot"], waiting = True, life.status
+    life.look(30)
+    failed = applied_badly(life.found, REFUSED, life.now, Timings(), before=waiting)
+    assert failed.status.phase is Phase.DEGRADED
+    life.pod = replace(life.pod, generation=2)
+    life.seen["has_boot_slot"] = False
+    assert life.look(1).status.reason == "WaitingToStart"
+
+
+def test_an_outage_is_no_refusal():
+    """What failed because the engine was away counts from when it was back; what was refused counts as before."""
+    away, back = TemporaryError("EngineUnreachable"), timedelta(seconds=1000)
+    for error, phase in ((away, Phase.CREATING), (REFUSED, Phase.DEGRADED)):
+        life = Life()
+        life.container = None
+        _fail(life, error)
+        before, at = life.status, life.now + back
+        life.look(1001)
+        failed = applied_badly(life.found, REFUSED, life.now, Timings(), before=before, back_at=at)
+        assert failed.status.phase is phase
 
 
 def test_who_cannot_be_stopped_is_told_to_nobody():

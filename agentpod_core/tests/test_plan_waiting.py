@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from pod_life import POD, Life
+from pod_life import POD, START, Life
 
-from agentpod_core import ContainerState, File, OnChange
+from agentpod_core import ContainerState, File, OnChange, Resources
+from agentpod_core.observed import Refusal
 from agentpod_core.values import actions as do
+from agentpod_core.values.alerts import Raise
 from agentpod_core.values.status import ConditionType, Phase
+from agentpod_core.values.world import Limits
 
 FILES = (File(path="/data/config.json", parts=("1",), on_change=OnChange.RESTART),)
 HEAVY = replace(POD, workload=replace(POD.workload, boot_cost=30.0, files=FILES))
@@ -29,6 +33,11 @@ def _changed() -> Life:
     life.pod = replace(POD, workload=replace(POD.workload, image="a:2"), generation=2)
     life.seen["has_image"] = False
     return life.look(1)
+
+
+def _applied(life: Life) -> tuple[bool | None, str]:
+    applied = life.status.condition(ConditionType.APPLIED)
+    return applied.status, applied.reason
 
 
 def _kinds(life: Life) -> list[type[Any]]:
@@ -80,10 +89,81 @@ def test_who_failed_too_often_is_no_better_while_it_waits():
 def test_an_agent_goes_on_until_its_next_image_is_there():
     """Nothing else is done before, and the pod is as ready as it was."""
     life = _changed()
-    assert _kinds(life) == [do.ObtainImage]
+    assert (life.actions, life.found.waits_for, life.found.lacks_image) == ((), "WaitingForImage", True)
     assert (life.status.phase, life.status.condition(ConditionType.READY).status) == (Phase.RUNNING, True)
+    assert (life.status.observed_generation, _applied(life)) == (1, (False, "WaitingForImage"))
     life.seen["has_image"] = True
     assert do.RemoveContainer in _kinds(life.look(1))
+
+
+@pytest.mark.parametrize(
+    ("container", "kinds"),
+    [
+        ({"state": ContainerState.PAUSED}, [do.StartContainer]),
+        ({"state": ContainerState.EXITED, "exit_code": 1, "finished_at": START}, [do.StartContainer]),
+        ({"limits": Limits(memory=5, restart=False)}, [do.UpdateLimits]),
+        ({"limits": Limits(memory=5, restart=True)}, []),
+        ({"state": ContainerState.RESTARTING}, []),
+        ({"state": ContainerState.CREATED}, []),
+        ({"state": ContainerState.DEAD}, []),
+        ({"address": None}, []),
+    ],
+)
+def test_what_is_there_is_kept_going_until_its_next_image_is_there(container, kinds):
+    """By the usual rules, and without anything of what it is to become: no file, and no limit but the policy."""
+    files = replace(POD.workload, image="a:2", files=FILES, resources=Resources(memory=7))
+    life = _changed()
+    life.pod = replace(life.pod, workload=files)
+    life.look(1, **container)
+    assert (_kinds(life), life.found.lacks_image, life.status.observed_generation) == (kinds, True, 1)
+
+
+def test_what_is_there_is_kept_going_until_it_is_its_turn():
+    """To wait for a slot is no other matter than to wait for an image."""
+    life = _busy()
+    life.pod = replace(HEAVY, workload=replace(HEAVY.workload, image="a:2"), generation=2)
+    life.look(1)
+    assert (life.actions, life.found.waits_for, _applied(life)) == ((), "WaitingToStart", (False, "WaitingToStart"))
+    assert _kinds(life.look(1, state=ContainerState.PAUSED)) == [do.StartContainer]
+    life.look(1, state=ContainerState.RUNNING)
+    assert _kinds(life.answer(10, ready=False, alive=False, misses=3)) == [do.StopContainer]
+
+
+def test_a_pod_without_a_container_says_that_it_waits_for_its_image():
+    """It is being made, by a try that is under way, and of the first generation something is said at once."""
+    life = Life()
+    life.container, life.seen["has_image"] = None, False
+    life.look()
+    assert (life.status.phase, life.status.reason, life.status.params) == (
+        Phase.CREATING,
+        "WaitingForImage",
+        {"image": "a:1"},
+    )
+    assert (life.status.observed_generation, life.found.happenings[-1].reason) == (1, "WaitingForImage")
+
+
+@pytest.mark.parametrize(("can_mend", "phase"), [(False, Phase.BLOCKED), (True, Phase.RUNNING)])
+def test_a_refused_image_is_said_and_told_whatever_the_agent_does(can_mend, phase):
+    """Its refusal stands while it is tried again, also by a leader that does not know of it, and while it is mended."""
+    life = _changed()
+    refusal = Refusal(reason="ImageNotFound", params={"image": "a:2"}, can_mend=can_mend, next_at=life.now)
+    life.seen["refused_image"] = replace(refusal, next_at=life.now + timedelta(seconds=50))
+    life.look(10)
+    since = life.status.condition(ConditionType.APPLIED).since
+    assert (life.status.phase, life.status.reason, life.status.ready) == (phase, "ImageNotFound", True)
+    assert [type(one) for one in life.found.alerts] == ([] if can_mend else [Raise])
+    assert (life.told[-1], life.found.wake_at) == ("ImageNotFound", life.now + timedelta(seconds=40))
+    del life.seen["refused_image"]
+    life.told.clear()
+    life.look(60)
+    assert life.status.condition(ConditionType.APPLIED).since == since
+    assert (life.status.phase, life.status.reason, life.told) == (phase, "ImageNotFound", [])
+    life.seen["refused_image"] = refusal
+    life.look(1, state=ContainerState.PAUSED)
+    assert (_kinds(life), life.status.reason) == ([do.StartContainer], "ImageNotFound")
+    life.look(300, state=ContainerState.RUNNING)
+    assert life.status.phase is (Phase.DEGRADED if can_mend else Phase.BLOCKED)
+    assert len(life.record.alerting) == 1
 
 
 def test_an_agent_that_hangs_is_mended_as_it_is_until_its_next_image_is_there():

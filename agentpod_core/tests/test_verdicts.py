@@ -17,7 +17,7 @@ from agentpod_core import catalogue
 from agentpod_core.desired import desire
 from agentpod_core.errors import TemporaryError
 from agentpod_core.observed import Observed, Probed
-from agentpod_core.plan import conclude, plan, unseen
+from agentpod_core.plan import conclude, hidden, plan, unseen
 from agentpod_core.values.names import container_name
 from agentpod_core.values.pods import PodSpec, Wanted
 from agentpod_core.values.reports import ProbeResult, Repair
@@ -109,16 +109,18 @@ def _plans():
         ]
         for container, record, answer in itertools.product(containers, RECORDS, ANSWERS):
             probed = answer and Probed(result=answer, failures=9, silences=0, at=NOW, started_at=AGO)
-            for repair, slot in (
-                (None, True),
-                (None, False),
-                (Repair(reason="PermanentExit", command=("fix",)), True),
+            for repair, slot, has_image in (
+                (None, True, True),
+                (None, False, True),
+                (None, True, False),
+                (Repair(reason="PermanentExit", command=("fix",)), True, True),
             ):
                 observed = Observed(
                     containers=(container,) if container else (),
                     volumes=(),
                     probed=probed or None,
                     has_boot_slot=slot,
+                    has_image=has_image,
                     repair=repair,
                     routed=True,
                 )
@@ -131,7 +133,8 @@ def found():
     said = {}
     for one in _plans():
         away = unseen(one.status, None, TemporaryError("EngineUnreachable"), NOW)
-        verdicts = [(one.status.phase.value, one.status.reason, one.status.params)]
+        alone = hidden(Wanted.RUNNING, one.status, one.record, None, TemporaryError("EngineUnreachable"), NOW).status
+        verdicts = [(which.phase.value, which.reason, which.params) for which in (one.status, alone)]
         conditions = [(c.type.value, c.reason, c.params) for c in (*one.status.conditions, *away.conditions)]
         actions = [("action", action.reason, {}) for action in one.actions]
         waits = [("waits", one.waits_for, {})] if one.waits_for else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,8 +13,8 @@ import pytest
 from simulated.chance import FROZEN_IN_THE_MIDST
 from simulated.engine import Engine
 from simulated.history import live, live_until_cut
-from simulated.steps import Foreign, Hand, Lose, Step, Wait
-from simulated.troubles import Doom, Freeze, Outage
+from simulated.steps import Change, Foreign, Hand, Lose, Step, Wait
+from simulated.troubles import Doom, Freeze, Outage, Registry
 
 from agentpod_core.controller import Controller
 from agentpod_core.plan import Timings, alerting
@@ -91,15 +92,15 @@ def takes_a_name_for_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 def stripped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tell nobody of anything."""
     follow = alerting.follow
-    monkeypatch.setattr(alerting, "follow", lambda *given: (follow(*given)[0], ()))
+    monkeypatch.setattr(alerting, "follow", lambda *given, **more: (follow(*given, **more)[0], ()))
 
 
 def doubled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tell everything twice."""
     follow = alerting.follow
 
-    def twice(*given: Any) -> Any:
-        record, changes = follow(*given)
+    def twice(*given: Any, **more: Any) -> Any:
+        record, changes = follow(*given, **more)
         return record, (*changes, *changes)
 
     monkeypatch.setattr(alerting, "follow", twice)
@@ -139,6 +140,13 @@ def looks_never(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Controller, "_resync_regularly", never)
 
 
+def promises_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Speak of what is wanted as soon as it is asked for."""
+    module = importlib.import_module("agentpod_core.plan.conclude")
+    monkeypatch.setattr(module, "earlier", lambda _before, generation: generation)
+
+
+FETCHED = (Lose(0, "images"), Registry(has_all=True, seconds=15.0), Change(0, "image", 1), Wait(5.0))
 KILLED = (Hand(0, "kill"), Wait(12.0))
 
 NOTICED: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[Step, ...], str]] = [
@@ -152,6 +160,7 @@ NOTICED: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[Step, ...], str]
     (leads_for_ever, (Freeze(0, 12.0, is_cut=True), Wait(11.0), Hand(0, "remove"), Wait(9.0)), "while server-2 leads"),
     (has_no_patience, (Doom(0, 1, 0.0, 1000), Hand(0, "kill"), Wait(60.0)), "starts of .* tries"),
     (heals_nobody, KILLED, "was healed, and its agent was not told"),
+    (promises_too_much, FETCHED, "is said to be as it is wanted, and runs as it was"),
     (looks_never, (Outage("events", 15.0), Hand(0, "tighten"), Wait(15.0)), "its limits are"),
 ]
 

@@ -27,12 +27,14 @@ from simulated.steps import (
     Want,
     WantTenant,
 )
-from simulated.troubles import Doom, Outage
+from simulated.troubles import Doom, Outage, Registry, Unshown
 from simulated.world import REFUSED
 
 from agentpod_core.values.pods import Wanted
 
 HISTORIES = os.environ.get("AGENTPOD_CHAOS_HISTORIES")
+
+LOST = Lose(0, "images")
 
 SCENARIOS: dict[str, tuple[Step, ...]] = {
     "a pod is made": (Create(3),),
@@ -67,6 +69,31 @@ SCENARIOS: dict[str, tuple[Step, ...]] = {
     "a volume is removed": (Lose(0, "volumes"),),
     "a network and a volume are removed": (Lose(0, "network"), Lose(0, "volumes")),
     "a container and its image are removed": (Lose(0, "images"), Hand(0, "remove"), Wait(3.0), MakeWay()),
+    "a pod gets an image that is fetched": (LOST, Registry(has_all=True, seconds=15.0), Change(0, "image", 1)),
+    "an agent ends while its next image is fetched": (
+        LOST,
+        Registry(has_all=True, seconds=15.0),
+        Change(0, "image", 1),
+        Hand(0, "kill"),
+        Wait(1.0),
+        Hand(0, "stop"),
+    ),
+    "an agent hangs beside an image that is nowhere": (
+        LOST,
+        Change(0, "image", 1),
+        Hand(0, "hang"),
+        Wait(15.0),
+        MakeWay(),
+    ),
+    "an agent hangs while its next image is fetched without end": (
+        LOST,
+        Registry(has_all=True, seconds=1000.0),
+        Change(0, "image", 1),
+        Hand(0, "hang"),
+        Wait(15.0),
+        MakeWay(),
+    ),
+    "a container is not shown, and its agent hangs": (Unshown(0, "refuses", 15.0), Hand(0, "hang"), Wait(20.0)),
     "the engine is started again": (Outage("daemon", 0.5),),
 }
 

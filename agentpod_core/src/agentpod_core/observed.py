@@ -19,6 +19,18 @@ class Lack(Struct, frozen=True, kw_only=True):
     params: dict[str, Any] = {}
 
 
+class Refusal(Struct, frozen=True, kw_only=True):
+    """What stands in the way of something, as a reason of the catalogue with its params, and when it is tried again.
+
+    With ``can_mend`` it may pass by itself; what may not waits for a person.
+    """
+
+    reason: str
+    params: dict[str, Any] = {}
+    can_mend: bool
+    next_at: datetime | None = None
+
+
 class Probed(Struct, frozen=True, kw_only=True):
     """The probe's word on one start of a container.
 
@@ -75,9 +87,10 @@ class Observed(Struct, frozen=True, kw_only=True):
     the pod goes on with the workload that was rendered when it could. ``trend`` None means too few samples.
     ``oom_at`` is when the engine last told that a process of it was killed for want of memory. ``away`` is
     since when and until when the engine itself was gone the last time. ``repair`` is what the adapter says
-    about the exit code that no restart mends. ``has_image`` False means that the wanted image is not on the engine
-    yet; it is looked for only where a container that runs is to be made anew. What ended before ``watched_since``
-    ended unseen.
+    about the exit code that no restart mends. ``has_image`` False means that the wanted image is not known to be on
+    the engine; it is looked for only where a container is to be made. ``refused_image`` is how the last try to get it
+    for this very spec failed. What ended before ``watched_since`` ended unseen; ``back_at`` is since when the engine
+    is known to answer.
     """
 
     containers: tuple[Container, ...] = ()
@@ -92,7 +105,9 @@ class Observed(Struct, frozen=True, kw_only=True):
     away: tuple[datetime, datetime] | None = None
     repair: Repair | None = None
     has_image: bool = True
+    refused_image: Refusal | None = None
     watched_since: datetime | None = None
+    back_at: datetime | None = None
 
 
 def concluded(status: PodStatus, record: Record, failures: int) -> Probed | None:

@@ -28,7 +28,7 @@ from agentpod_core.reconcile.boots import Boots
 from agentpod_core.reconcile.fence import Fence
 from agentpod_core.reconcile.noticing import Notes
 from agentpod_core.reconcile.turns import Turns
-from agentpod_core.values.world import ContainerState, Protection
+from agentpod_core.values.world import ContainerState
 
 logger = logging.getLogger(__name__)
 
@@ -150,8 +150,7 @@ class Controller:
 
     def _new_reconciler(self, fence: Fence, turns: Turns, probed: Callable[[str], Probed | None]) -> Reconciler:
         boots = Boots(self._pace.slots, self._nudge_pod)
-        unseen = Protection(active=None)
-        return Reconciler(self._parts, fence, boots, turns, probed, unseen, self._notes, self._sampler.trend)
+        return Reconciler(self._parts, fence, boots, turns, probed, self._notes, self._sampler.trend, self._nudge_pod)
 
     async def _lead(self) -> None:
         if fence := await self._leading.begin():
@@ -184,8 +183,9 @@ class Controller:
                 _tell_end(task, is_expected=task is keeping)
         finally:
             self._reconciler = self._look = self._epoch = None
+            reconciler.images.close()
             try:
-                await ended([*tasks, *self._passes.under_way])
+                await ended([*tasks, *self._passes.under_way, *reconciler.images.under_way])
             finally:
                 # Only now, for a pass may follow an agent until its very end.
                 self._prober.close()
@@ -231,7 +231,7 @@ class Controller:
         if key == RESYNC:
             await look.everywhere()
         elif key == ROUTES:
-            before = reconciler.routed
+            before = reconciler.sight.routed
             for pod_id in await reconciler.routes() ^ (before or frozenset()):
                 self._passes.add(pod_key(pod_id))
         elif kind == "tenant":

@@ -39,6 +39,7 @@ class Look:
     def closely(self) -> None:
         """Have the next look ask also for those that wait out a refusal: what stood in their way may be gone."""
         self._is_close = True
+        self._reconciler.images.again()
 
     async def everywhere(self) -> None:
         """Compare everything once, shallowly.
@@ -48,7 +49,7 @@ class Look:
         """
         reconciler, begun = self._reconciler, self._parts.clock.monotonic()
         try:
-            world = await reconciler.engine.observe()
+            world = await reconciler.sight.engine.observe()
         except AgentPodError as error:
             await self._miss_engine(begun, error)
             raise
@@ -69,7 +70,8 @@ class Look:
                 self._passes.add(tenant_key(tenant.id))
         for number, pod in enumerate(pods):
             container = own.get(container_name(self._parts.instance, pod.id))
-            if reconciler.notes.is_doubled(pod.id) or not self._seems_right(pod, container, number, is_close=is_close):
+            is_doubled = reconciler.sight.notes.is_doubled(pod.id)
+            if is_doubled or not self._seems_right(pod, container, number, is_close=is_close):
                 self._passes.add(pod_key(pod.id))
         known = {pod.id for pod in pods}
         for pod_id in self._hashes.keys() - known:
@@ -79,7 +81,8 @@ class Look:
 
     async def _miss_engine(self, begun: float, error: AgentPodError) -> None:
         """Tell, and let each status say that nobody sees the pod, once the engine is away longer than for a restart."""
-        if self._reconciler.is_engine_away:
+        self._reconciler.sight.looked_in_vain()
+        if self._reconciler.sight.is_engine_away:
             return
         since = self._missed_since = begun if self._missed_since is None else self._missed_since
         left = since + self._parts.timings.absence - self._parts.clock.monotonic()
@@ -88,12 +91,12 @@ class Look:
             return
         pods = await self._parts.store.pods()
         await self._platform.engine_missed(self._parts.runtime.name, error)
-        self._reconciler.is_engine_away = True
+        self._reconciler.sight.is_engine_away = True
         for pod in pods:
             self._passes.add(pod_key(pod.id))
 
     async def _is_there(self, container: str) -> bool:
-        return await self._reconciler.engine.inspect(container) is not None
+        return await self._reconciler.sight.engine.inspect(container) is not None
 
     def _seems_right(self, pod: PodInput, container: Container | None, number: int, *, is_close: bool) -> bool:
         wanted = effective_wanted(pod)
@@ -128,9 +131,9 @@ class Look:
         return known[1]
 
     async def _protect(self, world: World) -> None:
-        reconciler = self._reconciler
-        is_first_look = reconciler.protection.active is None
-        reconciler.protection = world.protection
+        reconciler, sight = self._reconciler, self._reconciler.sight
+        is_first_look = sight.protection.active is None
+        sight.protection = world.protection
         if world.protection.active and not is_first_look:
             return
         # At the first look even where it is active: the router's ports may be others than last time.
@@ -142,6 +145,6 @@ class Look:
             if error.reason == "NotLeader":
                 raise
             # Whatever it is, the rest has to be looked at too.
-            reconciler.protection = Protection(active=False, reason=error.reason)
+            sight.protection = Protection(active=False, reason=error.reason)
             return
-        reconciler.protection = (await reconciler.engine.observe()).protection
+        sight.protection = (await sight.engine.observe()).protection

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import msgspec
+
 from agentpod_core.desired import Desired
 from agentpod_core.observed import Observed
-from agentpod_core.plan import alerting, healing, memory
+from agentpod_core.plan import alerting, healing, memory, refusals
 from agentpod_core.plan.answers import current_probe, is_late, own_container
-from agentpod_core.plan.conclude import conclude, transition, unseen, waited
+from agentpod_core.plan.conclude import conclude, transition, waited
 from agentpod_core.plan.failures import assess
 from agentpod_core.plan.refusals import applied_badly
-from agentpod_core.plan.steps import Steps, announced, steps
+from agentpod_core.plan.steps import WAITS, Steps, announced, needs_image, steps
 from agentpod_core.plan.timings import Timings
+from agentpod_core.plan.unseen import REASON as HIDDEN
+from agentpod_core.plan.unseen import hidden, unseen
 from agentpod_core.plan.value import Plan
 from agentpod_core.values.actions import StopContainer
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import PodStatus, Record
 from agentpod_core.values.world import ContainerState
 
-__all__ = ["Plan", "Timings", "applied_badly", "plan", "unseen"]
+__all__ = ["Plan", "Timings", "applied_badly", "hidden", "needs_image", "plan", "unseen"]
 
 
 def plan(  # noqa: PLR0913 - the whole input of a decision
@@ -37,32 +41,64 @@ def plan(  # noqa: PLR0913 - the whole input of a decision
 ) -> Plan:
     """Decide what to do for a pod and conclude how it is."""
     found = assess(desired, observed, record, now, timings)
+    if before.reason == HIDDEN:
+        # What it did meanwhile nobody knows: a good spell begins with the first look.
+        found = msgspec.structs.replace(found, record=alerting.renewed(found.record, now))
+    stands = refusals.standing(before, desired.generation) if desired.wanted is Wanted.RUNNING else None
     is_full_soon = observed.trend is not None and memory.may_restart(desired, observed, found.record, timings)
-    todo = steps(desired, observed, found.record, now, is_hung=found.is_hung, is_full_soon=is_full_soon)
-    status = conclude(desired, observed, todo, before, now, timings)
+    todo = steps(
+        desired,
+        observed,
+        found.record,
+        now,
+        is_hung=found.is_hung,
+        is_full_soon=is_full_soon,
+        is_refused=stands is not None,
+    )
     actions, after = todo.actions, todo.record
-    assessed, alerts = alerting.follow(desired, record, found.record, status, found.happenings, now, timings)
+    is_end = bool(actions) and any(isinstance(action, StopContainer) for action in actions)
+    # Where a change is refused again and again, the agent is told between two tries of it.
+    telling = healing.telling(desired, observed, found.record, now) if stands or not is_end else None
+    status = conclude(desired, observed, todo, before, now, timings)
+    refusal = None
+    if todo.lacks_image and observed.refused_image:
+        refusal = observed.refused_image
+    elif (telling and actions) or (todo.waits_for in WAITS and not actions):
+        # To wait is no try: what the last one came to still stands.
+        refusal = stands
+    news = transition(before, status)
+    if refusal:
+        status = refusals.refused(status, before, refusal, now, timings, back_at=observed.back_at)
+        is_news = (status.phase, status.reason) != (before.phase, before.reason)
+        news = (refusals.happening(status, refusal),) if is_news else ()
+    is_settled = not (actions or todo.waits_for or refusal)
+    assessed, alerts = alerting.follow(
+        desired, record, found.record, status, found.happenings, now, timings, is_settled=is_settled
+    )
     if assessed is not found.record:
         after = alerting.remembered(after, assessed)
     unchanged = None
-    if actions and any(isinstance(action, StopContainer) for action in actions):
+    if is_end and not telling:
         assessed = announced(assessed, after)
         unchanged = conclude(desired, observed, Steps(record=found.record), before, now, timings)
-    telling = None if actions else healing.telling(desired, observed, after, now)
-    relief = (
-        (memory.restarted(observed),) if is_full_soon and any(one.reason == memory.WORRY for one in actions) else ()
-    )
+    wake_at = _wake_at(desired, observed, after, todo, status, now, timings)
+    if telling and actions:
+        # They have their turn when that is over, however it ends.
+        after, wake_at = assessed, now + timedelta(seconds=timings.settle)
+    relieves = is_full_soon and not telling and any(one.reason == memory.WORRY for one in actions)
+    relief = (memory.restarted(observed),) if relieves else ()
     return Plan(
         actions=(telling,) if telling else actions,
         status=status,
         assessed=assessed,
         record=healing.told(after) if telling else after,
-        happenings=(*found.happenings, *relief, *transition(before, status)),
+        happenings=(*found.happenings, *relief, *news),
         alerts=alerts,
         waits_for=todo.waits_for,
+        lacks_image=todo.lacks_image,
         unchanged=unchanged,
-        wake_at=_wake_at(desired, observed, after, todo.waits_for, status, now, timings),
-        is_gone=desired.wanted is Wanted.DELETED and not actions and not observed.containers,
+        wake_at=wake_at,
+        is_gone=desired.wanted is Wanted.DELETED and not todo.actions and not observed.containers,
     )
 
 
@@ -70,14 +106,17 @@ def _wake_at(  # noqa: PLR0913 - see plan
     desired: Desired,
     observed: Observed,
     record: Record,
-    waits_for: str,
+    todo: Steps,
     status: PodStatus,
     now: datetime,
     timings: Timings,
 ) -> datetime | None:
     if desired.wanted is not Wanted.RUNNING:
         return None
-    moments = [*_waiting(record, waits_for, status, now, timings), *_running(desired, observed, record, now, timings)]
+    moments = _waiting(record, todo.waits_for, status, now, timings)
+    moments += _running(desired, observed, record, now, timings)
+    if todo.lacks_image and observed.refused_image and observed.refused_image.next_at:
+        moments.append(observed.refused_image.next_at)
     return min((moment for moment in moments if moment > now), default=None) if moments else None
 
 

@@ -44,8 +44,13 @@ def follow(  # noqa: PLR0913 - all that an alert follows from
     happenings: Sequence[Happening],
     now: datetime,
     timings: Timings,
+    *,
+    is_settled: bool = True,
 ) -> tuple[Record, tuple[AlertChange, ...]]:
-    """Give what is to be raised and cleared, and the record that remembers it; ``before`` is that of the last pass."""
+    """Give what is to be raised and cleared, and the record that remembers it; ``before`` is that of the last pass.
+
+    Nothing is over before all ``is_settled``: what is planned, and what it waits for, may fail.
+    """
     if not record.alerting and not happenings and status.phase in WELL:
         return record, NOTHING
     if desired.wanted is not Wanted.RUNNING:
@@ -61,7 +66,7 @@ def follow(  # noqa: PLR0913 - all that an alert follows from
             changes += raised
     record, raised = of_phase(record, status, now)
     changes += raised
-    if not changes and status.ready and status.phase is Phase.RUNNING:
+    if is_settled and not changes and status.ready and status.phase is Phase.RUNNING:
         ends = end(record, timings)
         if ends is not None and now >= ends:
             return _ended(record)
@@ -82,6 +87,17 @@ def of_phase(record: Record, status: PodStatus, now: datetime) -> tuple[Record, 
     record = msgspec.structs.replace(record, alerting=tuple(one for one in record.alerting if one not in lesser))
     params = {"cause": status.reason, "cause_params": status.params}
     return _raised(record, level, Severity.ERROR, params, now, lesser)
+
+
+def again(record: Record, status: PodStatus, now: datetime) -> tuple[Record, tuple[AlertChange, ...]]:
+    """Raise the alert of a phase that a try ended with, or take note that the open one has cause anew."""
+    record, changes = of_phase(record, status, now)
+    return (renewed(record, now) if status.phase in OF_PHASE else record), changes
+
+
+def renewed(record: Record, now: datetime) -> Record:
+    """Let a good spell begin anew for what is open."""
+    return msgspec.structs.replace(record, alarmed_at=now) if record.alerting else record
 
 
 def end(record: Record, timings: Timings) -> datetime | None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from agentpod_core.desired import Desired
-from agentpod_core.errors import AgentPodError
-from agentpod_core.observed import Observed, Probed
+from agentpod_core.observed import Observed
 from agentpod_core.plan.answers import current_probe, own_container
 from agentpod_core.plan.failures import DEGRADED, ENDED, LOOPING
-from agentpod_core.plan.steps import LIVING, Steps
+from agentpod_core.plan.steps import IMAGE, LIVING, SLOT, WAITS, Steps
 from agentpod_core.plan.timings import Timings
 from agentpod_core.values.actions import CreateContainer, RunOnce, StartContainer, StopContainer
 from agentpod_core.values.pods import Wanted
@@ -52,6 +50,7 @@ APPLIED = Answer(type=ConditionType.APPLIED, status=True, reason="Applied")
 APPLYING = Answer(type=ConditionType.APPLIED, status=False, reason="Applying")
 RUNNING = Verdict(phase=Phase.RUNNING, reason="Running")
 STARTING = Verdict(phase=Phase.STARTING, reason="Starting")
+IN_LINE = Verdict(phase=Phase.PENDING, reason=SLOT)
 STUCK = Verdict(phase=Phase.DEGRADED, reason="WaitingForEngine")
 WAITING = Answer(type=ConditionType.APPLIED, status=False, reason=STUCK.reason)
 
@@ -59,15 +58,20 @@ WAITING = Answer(type=ConditionType.APPLIED, status=False, reason=STUCK.reason)
 def conclude(  # noqa: PLR0913 - all that a status follows from
     desired: Desired, observed: Observed, steps: Steps, before: PodStatus, now: datetime, timings: Timings
 ) -> PodStatus:
-    """Conclude the status; a condition that did not change keeps its ``since``."""
+    """Conclude the status; a condition that did not change keeps its ``since``.
+
+    It goes on speaking of the earlier generation for as long as the agent of that one may be taken for what is wanted.
+    """
     verdict = _verdict(desired, observed, steps)
     if steps.waits_for == STUCK.reason and verdict.phase not in SEVERITIES:
         is_stuck = waited(before, now) >= timedelta(seconds=timings.longest_backoff)
         verdict = STUCK if is_stuck else verdict
     ready = _ready(desired, observed, steps, before)
+    applied = _applied(desired, steps)
+    is_begun = bool(steps.actions) and not steps.waits_for and ready.status is not True
     answers: tuple[Answer, ...] = (
         PLANNED,
-        _applied(steps),
+        applied,
         _alive(desired, observed),
         ready,
         _known(ConditionType.ROUTED, observed.routed, before, ("Routed", "NotRouted")),
@@ -85,11 +89,16 @@ def conclude(  # noqa: PLR0913 - all that a status follows from
     return PodStatus(
         phase=verdict.phase,
         ready=ready.status is True and desired.wanted is Wanted.RUNNING,
-        observed_generation=desired.generation,
+        observed_generation=desired.generation if applied.status or is_begun else earlier(before, desired.generation),
         reason=verdict.reason,
         params=verdict.params,
-        conditions=tuple(_keep_since(one, before, desired.generation, now) for one in answers),
+        conditions=_kept(answers, before, desired.generation, now),
     )
+
+
+def earlier(before: PodStatus, generation: int) -> int:
+    """Give the generation that a status goes on to speak of; of the first one nothing can be mistaken for the agent."""
+    return before.observed_generation or generation
 
 
 def waited(status: PodStatus, now: datetime) -> timedelta:
@@ -98,24 +107,6 @@ def waited(status: PodStatus, now: datetime) -> timedelta:
     if applied is None or applied.reason != STUCK.reason:
         return timedelta()
     return max(now - applied.since, timedelta())
-
-
-def unseen(before: PodStatus, probed: Probed | None, error: AgentPodError, now: datetime) -> PodStatus:
-    """Conclude what is left to say of a pod while nobody can look at it: whether it lives is unknown.
-
-    An agent that still answers is still ready; that it is dead is never concluded.
-    """
-    unknown = {ConditionType.ALIVE} if probed and probed.result.ready else {ConditionType.ALIVE, ConditionType.READY}
-    conditions = tuple(
-        _keep_since(
-            Answer(type=one.type, status=None, reason=error.reason, params=error.params), before, one.generation, now
-        )
-        if one.type in unknown
-        else one
-        for one in before.conditions
-    )
-    is_ready = before.ready and ConditionType.READY not in unknown
-    return msgspec.structs.replace(before, ready=is_ready, conditions=conditions)
 
 
 def transition(before: PodStatus, after: PodStatus) -> tuple[Happening, ...]:
@@ -145,8 +136,8 @@ def _verdict(desired: Desired, observed: Observed, steps: Steps) -> Verdict:
         reason = observed.repair.reason if observed.repair else "PermanentExit"
         return Verdict(phase=Phase.BLOCKED, reason=reason, params={"exit_code": record.blocked})
     is_up = container is not None and container.state not in DOWN and not _restarts(steps)
-    if steps.waits_for == "WaitingToStart" and not is_up and len(record.failures) < DEGRADED:
-        return Verdict(phase=Phase.PENDING, reason="WaitingToStart")
+    if steps.waits_for in WAITS and not is_up and len(record.failures) < DEGRADED:
+        return IN_LINE if steps.waits_for == SLOT else _fetching(desired)
     if _plans(steps, RunOnce):
         return Verdict(phase=Phase.STARTING, reason="Repairing")
     if _plans(steps, CreateContainer):
@@ -158,6 +149,10 @@ def _verdict(desired: Desired, observed: Observed, steps: Steps) -> Verdict:
         params = {**probed.result.params, "cause": probed.result.reason} if probed else {}
         return Verdict(phase=Phase.DEGRADED, reason="Ailing", params=params)
     return _failing(desired, steps, is_up=is_up) if record.failures else STARTING
+
+
+def _fetching(desired: Desired) -> Verdict:
+    return Verdict(phase=Phase.CREATING, reason=IMAGE, params={"image": desired.workload.image})
 
 
 def _failing(desired: Desired, steps: Steps, *, is_up: bool) -> Verdict:
@@ -246,10 +241,15 @@ def _alive(desired: Desired, observed: Observed) -> Answer:
     )
 
 
-def _applied(steps: Steps) -> Answer:
+def _applied(desired: Desired, steps: Steps) -> Answer:
     if steps.actions:
         return APPLYING
-    return WAITING if steps.waits_for == STUCK.reason else APPLIED
+    if steps.waits_for == STUCK.reason:
+        return WAITING
+    if steps.lacks_image or steps.waits_for == SLOT:
+        verdict = _fetching(desired) if steps.lacks_image else IN_LINE
+        return Answer(type=ConditionType.APPLIED, status=False, reason=verdict.reason, params=verdict.params)
+    return APPLIED
 
 
 def _known(
@@ -267,7 +267,26 @@ def _known(
     return Answer(type=kind, status=status, reason=reason, params=params or {})
 
 
-def _keep_since(answer: Answer, before: PodStatus, generation: int, now: datetime) -> Condition:
+def _kept(answers: tuple[Answer, ...], before: PodStatus, generation: int, now: datetime) -> tuple[Condition, ...]:
+    """Give the conditions that say so; most are those of before, in the same order, and thousands are looked at."""
+    if len(answers) != len(before.conditions):
+        return tuple(keep_since(one, before, generation, now) for one in answers)
+    return tuple(
+        [
+            old
+            if old.type is one.type
+            and old.status is one.status
+            and old.reason == one.reason
+            and old.generation == generation
+            and old.params == one.params
+            else keep_since(one, before, generation, now)
+            for one, old in zip(answers, before.conditions, strict=True)
+        ]
+    )
+
+
+def keep_since(answer: Answer, before: PodStatus, generation: int, now: datetime) -> Condition:
+    """Give the condition that says so, since when it was first said."""
     old = before.condition(answer.type)
     since = now
     if old is not None and old.status is answer.status and old.reason == answer.reason:

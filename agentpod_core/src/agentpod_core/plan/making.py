@@ -9,7 +9,6 @@ from agentpod_core.values.actions import (
     Action,
     CreateContainer,
     CreateVolume,
-    ObtainImage,
     StartContainer,
     StopContainer,
     UpdateLimits,
@@ -21,8 +20,7 @@ from agentpod_core.values.world import Container
 
 
 def creation(desired: Desired, reason: str) -> tuple[Action, ...]:
-    """Make a container out of nothing, and start it."""
-    obtain = ObtainImage(image=desired.workload.image, reason=reason)
+    """Make a container of an image that is there, and start it."""
     volumes = (
         CreateVolume(name=name, labels=volume_labels(desired), reason=reason)
         for _, name in sorted(desired.volumes.items())
@@ -39,7 +37,7 @@ def creation(desired: Desired, reason: str) -> tuple[Action, ...]:
     )
     files = desired.workload.files
     writes = (_write(desired, files, "FirstStart"),) if files else ()
-    return (obtain, *volumes, create, *writes, start(desired, reason))
+    return (*volumes, create, *writes, start(desired, reason))
 
 
 def volume_labels(desired: Desired) -> dict[str, str]:
@@ -62,13 +60,27 @@ def file_changes(desired: Desired, container: Container, record: Record) -> tupl
 
 def limits(desired: Desired, container: Container, record: Record) -> tuple[UpdateLimits, ...]:
     """Let the engine answer the first exit alone; from the second on, the timing is ours."""
-    if container.limits is None:
-        return ()
     engine_restarts = len(record.failures) < 2 and record.blocked is None and not record.repaired  # noqa: PLR2004 - the first failure is the engine's
     wanted = desired.limits if engine_restarts else msgspec.structs.replace(desired.limits, restart=False)
-    if container.limits == wanted:
+    if container.limits is None or container.limits == wanted:
         return ()
     return (UpdateLimits(container=desired.container, limits=wanted, reason="LimitsDiffer"),)
+
+
+def policy(desired: Desired, container: Container, record: Record) -> tuple[UpdateLimits, ...]:
+    """Change only who answers an exit: that is never refused for what the agent uses right now."""
+    return limits(as_it_is(desired, container, record), container, record)
+
+
+def as_it_is(desired: Desired, container: Container, record: Record) -> Desired:
+    """Give what would be wanted if the container were as it should be: its files stay, and its limits."""
+    kept = container.limits or desired.limits
+    return msgspec.structs.replace(
+        desired,
+        workload=msgspec.structs.replace(desired.workload, files=()),
+        files=record.files,
+        limits=msgspec.structs.replace(kept, restart=True),
+    )
 
 
 def _write(desired: Desired, files: tuple[File, ...], reason: str) -> WriteFiles:

@@ -1,4 +1,4 @@
-"""Concludes what a pass comes to that was not carried out: what is said of the pod, and when it is tried again."""
+"""Concludes what is said of a pod while something is refused that it needs, and when that is tried again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from datetime import datetime, timedelta
 import msgspec
 
 from agentpod_core.errors import AgentPodError, NotFoundError, PermanentError, TemporaryError
+from agentpod_core.observed import Refusal
 from agentpod_core.plan import alerting, healing
+from agentpod_core.plan.conclude import earlier
+from agentpod_core.plan.steps import WAITS
 from agentpod_core.plan.timings import Timings
 from agentpod_core.plan.value import Plan
 from agentpod_core.values.actions import RunOnce, TellHealed
@@ -15,16 +18,23 @@ from agentpod_core.values.status import Condition, ConditionType, Happening, Pha
 
 LEAVING = (Phase.STOPPING, Phase.DELETING)
 
+UNDER_WAY = ("Applying", "WaitingForEngine", *WAITS)
+"""Reasons for which not all is applied that speak of no failure."""
 
-def applied_badly(
+
+def applied_badly(  # noqa: PLR0913 - all that follows from a try that failed
     plan_: Plan,
     error: AgentPodError,
     now: datetime,
     timings: Timings,
     *,
     before: PodStatus = PodStatus(),  # noqa: B008 - frozen
+    back_at: datetime | None = None,
 ) -> Plan:
-    """Give the plan as it stands after one of its actions failed so; ``before`` is the status until then."""
+    """Give the plan as it stands after one of its actions failed so; ``before`` is the status until then.
+
+    ``back_at`` is since when the engine is known to answer.
+    """
     if any(isinstance(action, TellHealed) for action in plan_.actions):
         record, happenings = healing.told_in_vain(plan_.assessed, error, now, timings)
         return msgspec.structs.replace(
@@ -38,66 +48,111 @@ def applied_badly(
     if isinstance(error, PermanentError) and any(isinstance(action, RunOnce) for action in plan_.actions):
         # The repair was tried, and mended nothing.
         record = msgspec.structs.replace(record, repaired=True)
-    since = _since(before, plan_.status.observed_generation, now)
-    condition = Condition(
-        type=ConditionType.APPLIED,
-        status=False,
-        reason=error.reason,
-        params=error.params,
-        since=since,
-        generation=plan_.status.observed_generation,
-    )
-    conditions = tuple(condition if one.type is condition.type else one for one in plan_.status.conditions)
-    # What is gone was removed in the midst of the pass, which is over soon.
-    can_mend = isinstance(error, TemporaryError | NotFoundError)
-    lasts = now - since >= timedelta(seconds=timings.longest_backoff)
-    phase = _phase(plan_.status.phase, can_mend=can_mend, lasts=lasts)
-    status = msgspec.structs.replace(
-        plan_.status, phase=phase, reason=error.reason, params=error.params, conditions=conditions
-    )
-    record, alerts = alerting.of_phase(record, status, now)
-    happening = Happening(
-        kind="pod",
-        reason=error.reason,
-        severity=Severity.WARNING if can_mend and not lasts else Severity.ERROR,
-        params={**error.params, "phase": phase.value},
-    )
+    refusal = refusal_of(error)
+    status = refused(plan_.status, before, refusal, now, timings, back_at=back_at)
+    record, alerts = alerting.again(record, status, now)
     return msgspec.structs.replace(
         plan_,
         actions=(),
         status=status,
         record=record,
-        happenings=(*plan_.happenings, happening),
+        happenings=(*plan_.happenings, happening(status, refusal)),
         alerts=(*plan_.alerts, *alerts),
-        wake_at=now + _pause(error, now - since, timings),
+        wake_at=now + pause(error, lasted(status, now), timings),
     )
 
 
-def _phase(planned: Phase, *, can_mend: bool, lasts: bool) -> Phase:
-    """Say how bad it is: what may pass is no news until it has lasted, and who is to go needs no person."""
-    if planned in LEAVING:
-        return planned
-    if not can_mend:
-        return Phase.BLOCKED
-    return Phase.DEGRADED if lasts and planned is not Phase.CRASH_LOOP else planned
+def refusal_of(error: AgentPodError, next_at: datetime | None = None) -> Refusal:
+    """Put an error as what stands in the way; what is gone was removed in the midst of a pass, and comes back."""
+    can_mend = isinstance(error, TemporaryError | NotFoundError)
+    return Refusal(reason=error.reason, params=error.params, can_mend=can_mend, next_at=next_at)
 
 
-def _since(before: PodStatus, generation: int, now: datetime) -> datetime:
-    """Say since when something stands in the way of that spec, whatever it was at first."""
-    kept = before.condition(ConditionType.APPLIED)
-    if kept is None or kept.status is not False or kept.reason == "Applying" or kept.generation != generation:
-        return now
-    return min(kept.since, now)
+def standing(status: PodStatus, generation: int) -> Refusal | None:
+    """Give what the last try to apply that spec failed for; None where none was made, or none failed."""
+    applied = status.condition(ConditionType.APPLIED)
+    if applied is None or applied.status is not False or applied.generation != generation:
+        return None
+    if applied.reason in UNDER_WAY:
+        return None
+    is_blocked = status.phase is Phase.BLOCKED and status.reason == applied.reason
+    return Refusal(reason=applied.reason, params=applied.params, can_mend=not is_blocked)
 
 
-def _pause(error: AgentPodError, lasted: timedelta, timings: Timings) -> timedelta:
+def refused(  # noqa: PLR0913 - all that a refusal's weight follows from
+    status: PodStatus,
+    before: PodStatus,
+    refusal: Refusal,
+    now: datetime,
+    timings: Timings,
+    *,
+    back_at: datetime | None = None,
+) -> PodStatus:
+    """Give a status as it is with that in the way of the spec; ``back_at`` is since when the engine answers."""
+    generation = next((one.generation for one in status.conditions if one.type is ConditionType.APPLIED), 0)
+    since = _since(before, generation, now, back_at)
+    condition = Condition(
+        type=ConditionType.APPLIED,
+        status=False,
+        reason=refusal.reason,
+        params=refusal.params,
+        since=since,
+        generation=generation,
+    )
+    phase = status.phase
+    if phase not in LEAVING:
+        is_long = now - since >= timedelta(seconds=timings.longest_backoff)
+        if not refusal.can_mend:
+            phase = Phase.BLOCKED
+        elif is_long and phase is not Phase.CRASH_LOOP:
+            phase = Phase.DEGRADED
+    is_seen = phase is Phase.BLOCKED or phase in LEAVING
+    return msgspec.structs.replace(
+        status,
+        phase=phase,
+        reason=refusal.reason,
+        params=refusal.params,
+        # Who waits for this spec is to wait on while it may still come, whatever goes on meanwhile.
+        observed_generation=generation if is_seen else earlier(before, generation),
+        conditions=tuple(condition if one.type is condition.type else one for one in status.conditions),
+    )
+
+
+def happening(status: PodStatus, refusal: Refusal) -> Happening:
+    """Give the event that something is refused: what may pass is a warning until it has lasted."""
+    is_bad = not refusal.can_mend or status.phase is Phase.DEGRADED
+    return Happening(
+        kind="pod",
+        reason=refusal.reason,
+        severity=Severity.ERROR if is_bad else Severity.WARNING,
+        params={**refusal.params, "phase": status.phase.value},
+    )
+
+
+def lasted(status: PodStatus, now: datetime) -> timedelta:
+    """Say for how long something has stood in the way."""
+    applied = status.condition(ConditionType.APPLIED)
+    return now - applied.since if applied else timedelta()
+
+
+def pause(error: AgentPodError, lasted_: timedelta, timings: Timings) -> timedelta:
     """Give how long to leave it: as long again as it has lasted; what is permanent waits for a new spec."""
     asked = error.retry_after if isinstance(error, TemporaryError) else None
     if asked is not None:
         return timedelta(seconds=asked)
     if isinstance(error, PermanentError):
         return timedelta(seconds=timings.longest_backoff)
-    return timedelta(seconds=min(max(lasted.total_seconds(), timings.first_backoff), timings.longest_backoff))
+    return timedelta(seconds=min(max(lasted_.total_seconds(), timings.first_backoff), timings.longest_backoff))
+
+
+def _since(before: PodStatus, generation: int, now: datetime, back_at: datetime | None) -> datetime:
+    """Say since when something stands in the way of that spec, whatever it was at first; an outage is no refusal."""
+    kept = before.condition(ConditionType.APPLIED)
+    if kept is None or standing(before, generation) is None:
+        return now
+    if kept.reason == "EngineUnreachable" and back_at is not None:
+        return min(max(kept.since, back_at), now)
+    return min(kept.since, now)
 
 
 def _sooner(one: datetime | None, other: datetime | None) -> datetime | None:

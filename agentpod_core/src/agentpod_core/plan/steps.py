@@ -11,15 +11,13 @@ from agentpod_core.desired import Desired
 from agentpod_core.observed import Observed
 from agentpod_core.plan.answers import own_container
 from agentpod_core.plan.failures import ENDED
-from agentpod_core.plan.making import creation, file_changes, limits, start, stop, volume_labels
+from agentpod_core.plan.making import as_it_is, creation, file_changes, limits, policy, start, stop, volume_labels
 from agentpod_core.plan.memory import WORRY
 from agentpod_core.values.actions import (
     Action,
-    ObtainImage,
     RemoveContainer,
     RemoveVolume,
     RunOnce,
-    StopContainer,
 )
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import Record
@@ -36,19 +34,35 @@ SILENT = "NoAnswer"
 UNPAUSE = "PausedByHand"
 """The reason of the one start that boots nobody: what was paused goes on where it was."""
 
+IMAGE = "WaitingForImage"
+SLOT = "WaitingToStart"
+WAITS = (IMAGE, SLOT)
+"""Why something is merely not done yet, which says nothing of how it will end."""
+
 
 class Steps(Struct, frozen=True, kw_only=True):
-    """What to do, the record as it will be once that is done, and why nothing can be done yet."""
+    """What to do, the record as it will be once that is done, and why nothing more can be done yet.
+
+    ``lacks_image`` says that the way on is shut until the wanted image is there.
+    """
 
     actions: tuple[Action, ...] = ()
     record: Record
     waits_for: str = ""
+    lacks_image: bool = False
 
 
 def steps(  # noqa: PLR0913 - all that steps follow from
-    desired: Desired, observed: Observed, record: Record, now: datetime, *, is_hung: bool, is_full_soon: bool = False
+    desired: Desired,
+    observed: Observed,
+    record: Record,
+    now: datetime,
+    *,
+    is_hung: bool,
+    is_full_soon: bool = False,
+    is_refused: bool = False,
 ) -> Steps:
-    """Decide the actions for a pod whose record is up to date."""
+    """Decide the actions for a pod whose record is up to date; ``is_refused`` says that the last try of them failed."""
     container = own_container(desired, observed)
     extras = tuple(
         RemoveContainer(container=one.id, reason="SecondContainer")
@@ -62,8 +76,15 @@ def steps(  # noqa: PLR0913 - all that steps follow from
         done = msgspec.structs.replace(record, restarts_done=desired.restarts)
         return Steps(actions=(*extras, *stops), record=done)
     worry = SILENT if is_hung else WORRY if is_full_soon else ""
-    found = _running(desired, observed, container, record, now, worry)
-    return Steps(actions=(*extras, *found.actions), record=found.record, waits_for=found.waits_for)
+    found = _running(desired, observed, container, record, now, worry, is_refused=is_refused)
+    return msgspec.structs.replace(found, actions=(*extras, *found.actions)) if extras else found
+
+
+def needs_image(desired: Desired, container: Container | None) -> bool:
+    """Say whether a container has to be made before the pod is as it is wanted."""
+    if desired.wanted is not Wanted.RUNNING:
+        return False
+    return container is None or (container.state is not ContainerState.REMOVING and bool(_why_anew(desired, container)))
 
 
 def announced(assessed: Record, done: Record) -> Record:
@@ -82,19 +103,43 @@ def _deletion(desired: Desired, observed: Observed, container: Container | None)
     return tuple(actions)
 
 
-def _running(  # noqa: PLR0913 - one return for each of the states that a container can be found in
-    desired: Desired, observed: Observed, container: Container | None, record: Record, now: datetime, worry: str
+def _running(  # noqa: PLR0913 - all that the fate of one that is to run follows from
+    desired: Desired,
+    observed: Observed,
+    container: Container | None,
+    record: Record,
+    now: datetime,
+    worry: str,
+    *,
+    is_refused: bool,
 ) -> Steps:
     if record.blocked is not None:
         return _blocked(desired, observed, container, record)
-    if container is None:
-        return _start_or_wait(desired, observed, record, creation(desired, "NoContainer"))
-    if container.state is ContainerState.REMOVING:
+    if container is not None and container.state is ContainerState.REMOVING:
         return Steps(record=record, waits_for="WaitingForEngine")
-    if reason := _why_anew(desired, container):
-        if reason == "SpecChanged" and container.state is ContainerState.RUNNING and not observed.has_image:
-            return _until_image(desired, observed, record, now, is_hung=worry == SILENT)
-        return _anew(desired, observed, container, record, reason)
+    reason = _why_anew(desired, container) if container else "NoContainer"
+    if container is not None and not reason:
+        return _as_wanted(desired, observed, container, record, now, worry)
+    shut = IMAGE if not observed.has_image else SLOT if not _has_slot(desired, observed) else ""
+    found = Steps(record=record)
+    can_mend = container is not None and reason == "SpecChanged" and container.state is not ContainerState.CREATED
+    if container is not None and can_mend and (shut or is_refused):
+        # What is there goes on, and is looked after, until what is to come can be had.
+        there = as_it_is(desired, container, record)
+        found = _as_wanted(there, observed, container, record, now, worry)
+    if shut:
+        return msgspec.structs.replace(found, waits_for=found.waits_for or shut, lacks_image=shut == IMAGE)
+    if found.actions:
+        return found
+    if container is None:
+        return _begun(desired, record, creation(desired, reason))
+    return _anew(desired, container, record, reason)
+
+
+def _as_wanted(  # noqa: PLR0913 - one return for each of the states that a container can be found in
+    desired: Desired, observed: Observed, container: Container, record: Record, now: datetime, worry: str
+) -> Steps:
+    """Have a container run that is as it is wanted."""
     if container.state is ContainerState.RESTARTING:
         return Steps(actions=limits(desired, container, record), record=record, waits_for="WaitingForEngine")
     if container.state is ContainerState.CREATED:
@@ -150,11 +195,13 @@ def _ended(desired: Desired, observed: Observed, container: Container, record: R
     return _start_or_wait(desired, observed, record, (*change, *writes, start(desired, "NotRunning")))
 
 
-def _anew(desired: Desired, observed: Observed, container: Container, record: Record, reason: str) -> Steps:
-    obtain, *rest = creation(desired, reason)
+def _anew(desired: Desired, container: Container, record: Record, reason: str) -> Steps:
     stops = (stop(desired, reason),) if container.state in LIVING else ()
     removal = RemoveContainer(container=container.id, reason=reason)
-    return _start_or_wait(desired, observed, record, (obtain, *stops, removal, *rest))
+    if stops:
+        # How it ends nobody sees: it may have had to be killed.
+        record = msgspec.structs.replace(record, heals=0, heal_at=None)
+    return _begun(desired, record, (*stops, removal, *creation(desired, reason)))
 
 
 def _alive(  # noqa: PLR0913 - all that the fate of one that runs follows from
@@ -174,14 +221,17 @@ def _alive(  # noqa: PLR0913 - all that the fate of one that runs follows from
     )
     change = limits(desired, container, record)
     if why and not is_hung and not _has_slot(desired, observed):
-        return Steps(actions=change, record=record, waits_for="WaitingToStart")
+        return Steps(actions=change, record=record, waits_for=SLOT)
     if why:
         # A container that has ended takes any limit, one that runs only those that it keeps to already.
         done = _again(desired, observed, record, now, why, (*change, *writes), is_hung=is_hung)
         return Steps(actions=done.actions, record=msgspec.structs.replace(done.record, files=desired.files))
+    if change and (first := policy(desired, container, record)):
+        return Steps(actions=first, record=record)
     if desired.files != record.files or desired.restarts != record.restarts_done:
         record = msgspec.structs.replace(record, files=desired.files, restarts_done=desired.restarts)
-    return Steps(actions=(*change, *writes), record=record)
+    # One kind after another: a limit that is refused for as long as the agent uses more must not undo the rest.
+    return Steps(actions=writes or change, record=record)
 
 
 def _again(  # noqa: PLR0913 - all that a restart follows from
@@ -209,23 +259,17 @@ def _again(  # noqa: PLR0913 - all that a restart follows from
     return Steps(actions=(stop(desired, why), *between, *starts), record=done)
 
 
-def _until_image(desired: Desired, observed: Observed, record: Record, now: datetime, *, is_hung: bool) -> Steps:
-    """Bring the image of what is to come while what is there runs on, and is mended as it is."""
-    if is_hung:
-        return _again(desired, observed, record, now, SILENT, (), is_hung=True)
-    return Steps(actions=(ObtainImage(image=desired.workload.image, reason="SpecChanged"),), record=record)
-
-
 def _has_slot(desired: Desired, observed: Observed) -> bool:
     return observed.has_boot_slot or desired.workload.boot_cost <= 0
 
 
 def _start_or_wait(desired: Desired, observed: Observed, record: Record, actions: tuple[Action, ...]) -> Steps:
-    """Go on where a boot slot is free; else wait, and leave what runs alone."""
     if not _has_slot(desired, observed):
-        return Steps(record=record, waits_for="WaitingToStart")
-    if any(isinstance(action, StopContainer) for action in actions):
-        # How it ends nobody sees: it may have had to be killed.
-        record = msgspec.structs.replace(record, heals=0, heal_at=None)
+        return Steps(record=record, waits_for=SLOT)
+    return _begun(desired, record, actions)
+
+
+def _begun(desired: Desired, record: Record, actions: tuple[Action, ...]) -> Steps:
+    """Do what ends in a start with all that is wanted."""
     done = msgspec.structs.replace(record, restarts_done=desired.restarts, files=desired.files, expects_start=True)
     return Steps(actions=actions, record=done)

@@ -18,6 +18,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     are done. ``waits_for`` is a reason of the catalogue where something is to be done and cannot be yet. ``wake_at``
     is when to look again though nothing happens; None for the usual resync. ``unchanged`` is the status that holds
     for as long as nothing of it is done, where that ends an agent that runs.
+    ``lacks_image`` says that the wanted image has to be got first.
     ``is_gone`` says that nothing of a deleted pod is left.
     """
 
@@ -28,6 +29,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     happenings: tuple[Happening, ...] = ()
     alerts: tuple[AlertChange, ...] = ()
     waits_for: str = ""
+    lacks_image: bool = False
     unchanged: PodStatus | None = None
     wake_at: datetime | None = None
     is_gone: bool = False

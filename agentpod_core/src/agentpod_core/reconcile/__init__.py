@@ -11,33 +11,33 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from agentpod_core.desired import Desired, desire, lesser_life
+from agentpod_core.desired import Desired, desire, effective_wanted, lesser_life
 from agentpod_core.errors import AgentPodError, ConflictError, NotFoundError
 from agentpod_core.observed import Observed, Probed, Trend
-from agentpod_core.plan import Plan, applied_badly, plan, unseen
+from agentpod_core.plan import Plan, applied_badly, hidden, plan, unseen
+from agentpod_core.plan.answers import own_container
+from agentpod_core.plan.refusals import standing
 from agentpod_core.plan.steps import UNPAUSE
 from agentpod_core.ports import PodInput, RouteInput, TenantInput
 from agentpod_core.reconcile.applying import Changes
-from agentpod_core.reconcile.asking import Engine, in_our_words
+from agentpod_core.reconcile.asking import Engine
 from agentpod_core.reconcile.boots import Boots
 from agentpod_core.reconcile.fence import Fence
+from agentpod_core.reconcile.images import Images
 from agentpod_core.reconcile.noticing import Notes
 from agentpod_core.reconcile.parts import Merge, Parts, Pass, keep_wanted
+from agentpod_core.reconcile.sight import Sight
 from agentpod_core.reconcile.turns import Turns
 from agentpod_core.reconcile.waits import OtherwiseWanted
 from agentpod_core.values import names
-from agentpod_core.values.actions import StartContainer
+from agentpod_core.values.actions import StartContainer, StopContainer
 from agentpod_core.values.pods import Wanted
-from agentpod_core.values.reports import Repair
 from agentpod_core.values.routes import Route
-from agentpod_core.values.status import ConditionType, Happening, PodStatus, Record
+from agentpod_core.values.status import Happening, PodStatus, Record
 from agentpod_core.values.workload import main_port
-from agentpod_core.values.world import Container, ContainerState, Endpoint, Protection, World
+from agentpod_core.values.world import Container, ContainerState, Endpoint, World
 
 __all__ = ["Merge", "Parts", "Pass", "Reconciler", "is_refused", "keep_wanted"]
-
-UNDER_WAY = ("Applying", "WaitingForEngine")
-"""Reasons for which not all is applied that speak of no failure."""
 
 ROUNDS = 6
 """So many plans in one pass before it lets other keys have their turn."""
@@ -53,23 +53,19 @@ class Reconciler:
         boots: Boots,
         turns: Turns,
         probed: Callable[[str], Probed | None],
-        protection: Protection,
-        notes: Notes | None = None,
-        trend: Callable[[str, datetime | None], Trend | None] = lambda _pod_id, _started_at: None,
+        notes: Notes,
+        trend: Callable[[str, datetime | None], Trend | None],
+        nudge: Callable[[str], None],
     ) -> None:
-        self.engine = Engine(parts.runtime, parts.timings.look)
-        self.changes = Changes(parts, self.engine, fence, turns)
-        self.protection = protection
-        self.routed: frozenset[str] | None = None
-        self.is_engine_away: bool | None = None
-        self.notes = notes or Notes(parts.instance)
+        engine = Engine(parts.runtime, parts.timings.look)
+        self.changes = Changes(parts, engine, fence, turns)
+        self.images = Images(self.changes.image, parts.clock, parts.timings, nudge)
+        self.sight = Sight(parts, engine, boots, self.images, probed, trend, notes)
         self._parts = parts
         self._fence = fence
         self._boots = boots
         self._turns = turns
         self._probed = probed
-        self._trend = trend
-        self._addresses: dict[str, str] = {}
 
     @property
     def epoch(self) -> int:
@@ -80,12 +76,12 @@ class Reconciler:
         """Take note that something else may be wanted of a pod: a pass that waits for what takes long lets go of it."""
         self.changes.waits.changed(pod_id)
 
-    async def pod(self, pod_id: str) -> Pass:  # noqa: C901 - one pass from its first look to its last word
+    async def pod(self, pod_id: str) -> Pass:  # noqa: C901, PLR0912 - one pass from its first look to its last word
         """Bring one pod closer to what is wanted of it.
 
         Raises:
-            AgentPodError: the engine or the store does not answer; nothing was concluded, but that it is
-                unknown how the pod is where the engine is known to be away. ``NotLeader``.
+            AgentPodError: the engine or the store does not answer; nothing was concluded, but that it is unknown how
+                the pod is where the engine is away, or does not show this one, for too long. ``NotLeader``.
         """
         self.changes.waits.begin(pod_id)
         pod = stored = await self._parts.store.pod(pod_id)
@@ -96,17 +92,21 @@ class Reconciler:
         before, record, container = pod.status, pod.record, None
         for is_last in (*[False] * (ROUNDS - 1), True):
             try:
-                # An engine that is away may take its time for each answer, and all others have to be heard meanwhile.
-                async with self._turns.lent() if self.is_engine_away else nullcontext():
-                    observed = await self._observe(desired, pod.spec.adapter, record)
+                # What shows nothing may take its time for each answer, and all others have to be heard meanwhile.
+                async with self._turns.lent() if self.sight.is_slow(pod_id) else nullcontext():
+                    observed = await self.sight.pod(desired, pod, record)
             except AgentPodError as error:
                 self._boots.forgo(pod_id)
                 await self._unseen(stored, error)
                 raise
-            container = next((one for one in observed.containers if one.name == desired.container), None)
+            container = own_container(desired, observed)
+            if container and container.state is ContainerState.RUNNING and container.address is None:
+                # Its network may be gone as well.
+                self.changes.networks.discard(desired.network)
             found = self._plan(desired, observed, record, before)
             if found.is_gone:
                 return await self._gone(pod)
+            self.images.follow(pod, lacks=found.lacks_image)
             if not found.actions:
                 if found.waits_for == "WaitingToStart":
                     self._boots.wait(pod_id, pod.workload.boot_cost)
@@ -126,7 +126,7 @@ class Reconciler:
                 before, record = found.status, found.assessed
                 continue
             if trouble is not None:
-                failed = await self._failed(pod, stored, found, trouble)
+                failed = await self._failed(pod, stored, found, trouble, container)
                 self.changes.networks.discard(desired.network)
                 return Pass(pod=pod, status=failed.status, container=container, wake_at=failed.wake_at)
             before, record = found.status, found.record
@@ -144,9 +144,10 @@ class Reconciler:
         try:
             await self.changes.rehearse(pod, found.actions)
         except AgentPodError as missing:
-            # Nothing was done, so the agent is as well as it was.
-            error = missing
-            found = _without_pod_news(msgspec.structs.replace(found, status=found.unchanged or found.status))
+            # Nothing was done, so the agent is as well as it was, and its next end is its own.
+            error, assessed = missing, msgspec.structs.replace(found.assessed, expects_exit=False)
+            status = found.unchanged or found.status
+            found = _without_pod_news(msgspec.structs.replace(found, status=status, assessed=assessed))
         stored = await self._announce(pod, stored, found, before)
         if error is None:
             try:
@@ -168,11 +169,16 @@ class Reconciler:
         return stored
 
     async def _unseen(self, stored: PodInput, error: AgentPodError) -> None:
-        if not self.is_engine_away:
-            return
-        status = unseen(stored.status, self._probed(stored.id), error, self._parts.clock.now())
-        if status != stored.status:
-            await self._parts.store.save(self._fence.epoch, stored.id, status=status, record=stored.record)
+        """Write down that nobody sees the pod, where the engine is away or has not shown it for as long."""
+        is_alone = self.sight.misses(stored.id)
+        before, probed, now = stored.status, self._probed(stored.id), self._parts.clock.now()
+        if self.sight.is_engine_away:
+            status = unseen(before, probed, error, now)
+            if status != before:
+                await self._parts.store.save(self._fence.epoch, stored.id, status=status, record=stored.record)
+        elif is_alone:
+            found = hidden(effective_wanted(stored), before, stored.record, probed, error, now)
+            await self._save(stored, found, found.record)
 
     async def _gone(self, pod: PodInput) -> Pass:
         gone = Happening(kind="pod", reason="Deleted", params={"pod": pod.name})
@@ -180,13 +186,17 @@ class Reconciler:
         self._forget(pod.id)
         return Pass(pod=None, tenant_id=pod.tenant_id)
 
-    async def _failed(self, pod: PodInput, stored: PodInput, found: Plan, error: AgentPodError) -> Plan:
+    async def _failed(
+        self, pod: PodInput, stored: PodInput, found: Plan, error: AgentPodError, container: Container | None
+    ) -> Plan:
         if isinstance(error, ConflictError) and error.reason == "NotLeader":
             raise error
-        self._boots.release(pod.id)
+        if not _is_booting(container, found) or any(isinstance(action, StopContainer) for action in found.actions):
+            self._boots.release(pod.id)
         # What led to this was announced before it was tried.
         found = msgspec.structs.replace(found, happenings=(), alerts=())
-        failed = applied_badly(found, error, self._parts.clock.now(), self._parts.timings, before=pod.status)
+        now, timings, back_at = self._parts.clock.now(), self._parts.timings, self.sight.back_at
+        failed = applied_badly(found, error, now, timings, before=pod.status, back_at=back_at)
         if (pod.status.reason, pod.status.phase) == (failed.status.reason, failed.status.phase):
             failed = _without_pod_news(failed)
         await self._save(stored, failed, failed.record)
@@ -198,15 +208,14 @@ class Reconciler:
         if pod is None:
             return None
         desired = desire(self._parts.instance, pod)
-        observed = await self._observe(desired, pod.spec.adapter, pod.record)
+        observed = await self.sight.pod(desired, pod, pod.record)
         return self._plan(desired, observed, pod.record, pod.status)
 
     def looked(self, world: World) -> None:
         """Take note of what a look at everything showed."""
-        self.is_engine_away = False
         # One that was made since that look is merely asked for again.
         self.changes.networks &= {network.name for network in world.networks}
-        self.notes.looked(world)
+        self.sight.looked(world)
 
     def needs(self, tenant: TenantInput) -> bool:
         """Say whether there is anything to do for a tenant, by the last look at everything."""
@@ -235,8 +244,8 @@ class Reconciler:
         routes = [route for way_in in ways_in if (route := self._route(way_in))]
         async with self._fence.held():
             await self._parts.router.apply([*self._parts.fixed_routes, *routes])
-        self.routed = frozenset(route.key for route in routes)
-        return self.routed
+        self.sight.routed = frozenset(route.key for route in routes)
+        return self.sight.routed
 
     def _route(self, pod: RouteInput) -> Route | None:
         spec = pod.route
@@ -247,7 +256,7 @@ class Reconciler:
         return Route(
             key=pod.id,
             hosts=pod.hosts,
-            target=Endpoint(host=self._addresses.get(pod.id, pod.address), port=port),
+            target=Endpoint(host=self.sight.addresses.get(pod.id, pod.address), port=port),
             refuse=spec.refuse,
             attribute_loopback=spec.attribute_loopback,
         )
@@ -255,56 +264,6 @@ class Reconciler:
     def _plan(self, desired: Desired, observed: Observed, record: Record, before: PodStatus) -> Plan:
         now, timings = self._parts.clock.now(), self._parts.timings
         return plan(desired, observed, record, now, before=before, timings=timings)
-
-    async def _observe(self, desired: Desired, adapter: str, record: Record) -> Observed:
-        container = await self.engine.inspect(desired.container)
-        containers: tuple[Container, ...] = (container,) if container else ()
-        volumes: tuple[str, ...] | None = None
-        is_remade = container is None and bool(record.volumes)
-        if desired.wanted is Wanted.DELETED or self.notes.is_doubled(desired.pod_id) or is_remade:
-            world = await self.engine.observe_pod(desired.pod_id)
-            volumes = tuple(one.name for one in world.volumes)
-            containers += tuple(one for one in world.containers if one.name != desired.container)
-        if container and container.state is ContainerState.RUNNING:
-            if container.address:
-                self._addresses[desired.pod_id] = container.address
-            else:
-                # Its network may be gone as well.
-                self.changes.networks.discard(desired.network)
-        return Observed(
-            containers=containers,
-            volumes=() if desired.wanted is Wanted.DELETED and desired.keep_data else volumes,
-            probed=self._probed(desired.pod_id),
-            routed=None if self.routed is None else desired.pod_id in self.routed,
-            protection=self.protection,
-            has_boot_slot=self._boots.has_slot(desired.pod_id, desired.workload.boot_cost),
-            adapter_lack=self._parts.adapter_lack(adapter),
-            oom_at=self.notes.oom_at(desired.pod_id),
-            away=self.notes.away,
-            watched_since=self.notes.since,
-            has_image=await self._has_image(desired, container),
-            trend=self._trend(desired.pod_id, container.started_at) if container else None,
-            repair=await self._repair(desired, adapter, container, record),
-        )
-
-    async def _has_image(self, desired: Desired, container: Container | None) -> bool:
-        """Say whether a container that runs could be made anew at once; true where that is not asked for."""
-        if container is None or container.state is not ContainerState.RUNNING:
-            return True
-        if container.spec_hash == desired.spec_hash or desired.wanted is not Wanted.RUNNING:
-            return True
-        return await self.engine.has_image(desired.workload.image)
-
-    async def _repair(
-        self, desired: Desired, adapter: str, container: Container | None, record: Record
-    ) -> Repair | None:
-        code = record.blocked
-        if code is None and container and container.exit_code in desired.workload.permanent_exits:
-            code = container.exit_code
-        if code is None:
-            return None
-        with in_our_words(adapter, "repair"):
-            return await self._parts.mend(adapter, code)
 
     async def _save(self, stored: PodInput, found: Plan, record: Record) -> PodInput:
         """Write what differs from what is stored; gives the pod as it is stored then."""
@@ -320,17 +279,14 @@ class Reconciler:
         return msgspec.structs.replace(stored, status=found.status, record=record)
 
     def _forget(self, pod_id: str) -> None:
+        self.images.leave(pod_id)
+        self.sight.forget(pod_id)
         self._boots.release(pod_id)
-        self._addresses.pop(pod_id, None)
-        self.notes.forget(pod_id)
 
 
 def is_refused(pod: PodInput) -> bool:
     """Say whether the last try to apply this very spec failed, so that the next one is no news."""
-    applied = pod.status.condition(ConditionType.APPLIED)
-    if applied is None or applied.status is not False or applied.reason in UNDER_WAY:
-        return False
-    return pod.status.observed_generation == pod.generation
+    return standing(pod.status, pod.generation) is not None
 
 
 def _without_pod_news(found: Plan) -> Plan:

@@ -37,11 +37,8 @@ from agentpod_core.values.world import Endpoint
 MERGED_LIMIT = 4 * 1024 * 1024
 """The largest file, in bytes, that an agent may have made of one that is merged."""
 
-SLOW = (ObtainImage, RunOnce, StopContainer)
-"""What takes as long as a registry or an agent likes."""
-
-VAIN = (ObtainImage, RunOnce)
-"""What of that is in vain once something else is wanted, and leaves nothing behind when it is cut short."""
+SLOW = (RunOnce, StopContainer)
+"""What takes as long as an agent likes."""
 
 
 class Changes:
@@ -70,8 +67,13 @@ class Changes:
                 continue
             if isinstance(action, WriteFiles):
                 action = await self._merged(pod, action)  # noqa: PLW2901 - the same change, made precise
-            async with self.waits.of(pod.id) if isinstance(action, VAIN) else contextlib.nullcontext():
+            # A repair is in vain once something else is wanted, and leaves nothing behind when it is cut short.
+            async with self.waits.of(pod.id) if isinstance(action, RunOnce) else contextlib.nullcontext():
                 await self.one(pod.tenant_id, action)
+
+    async def image(self, tenant_id: str, image: str) -> None:
+        """Bring an image onto the engine, for one of that tenant's pods."""
+        await self.one(tenant_id, ObtainImage(image=image, reason="ImageMissing"))
 
     async def rehearse(self, pod: PodInput, actions: Sequence[PlannedAction]) -> None:
         """Find out what would fail for want of a secret or an adapter before an agent that works is stopped for it."""

@@ -1,4 +1,4 @@
-"""Lets go of what takes long when something else is wanted meanwhile: the pass ends, and the next one sees to that.
+"""Lets go of a repair that takes long when something else is wanted meanwhile: the next pass sees to that.
 
 Only the store's word counts, not an event of the engine: what is waited for would begin anew each time.
 """

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from agentpod_core.values.pods import Wanted
 from simulated.hands import HANDS
 from simulated.steps import Change, Create, Delete, Foreign, Hand, Lose, Restart, Second, Wait, Want, WantTenant
-from simulated.troubles import Crash, Doom, Freeze, Mood, Outage, SetClock, Standby, Unsure
+from simulated.troubles import Crash, Doom, Freeze, Mood, Outage, Registry, SetClock, Standby, Unshown, Unsure
 from simulated.world import REFUSED, SLOTS
 
 slots = st.integers(0, len(SLOTS) - 1)
@@ -39,6 +39,8 @@ by_chance = st.one_of(
     ),
     st.builds(Mood, slots, st.sampled_from(["ready", "ill", "silent", "slow", "broken"])),
     st.builds(Outage, st.sampled_from(["power", "daemon", "engine", "events", "store"]), spans),
+    st.builds(Registry, st.booleans(), st.sampled_from([0.5, 15.0, 1000.0])),
+    st.builds(Unshown, slots, st.sampled_from(["hangs", "refuses"]), spans),
     st.builds(Unsure, st.integers(1, 4), st.sampled_from(["write", "upkeep"])),
     st.builds(Crash, small, st.integers(0, 30), st.sampled_from([0.1, 5.0])),
     st.builds(Standby),

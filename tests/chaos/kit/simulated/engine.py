@@ -13,12 +13,14 @@ from typing import Any
 
 import msgspec
 
-from agentpod_core import Container, ContainerState
+from agentpod_core import Container, ContainerState, PermanentError
 from agentpod_core.testing import FakeEngine, FakeRuntime, VirtualClock
 from agentpod_core.testing.fake_engine import LIVING, FakeContainer
 
 MEMORY = "/data/memory"
 TOKEN = "/run/agentpod/secrets/token"
+HANGS = 100.0
+"""Seconds after which even an engine that hangs gives up."""
 
 
 class Fate:
@@ -45,6 +47,7 @@ class Engine(FakeEngine):
         self.tokens: dict[str, bytes] = {}
         self.addresses: dict[str, str] = {}
         self.is_deaf = False
+        self.unshown: dict[str, str] = {}
         self._ends: dict[str, int] = {}
 
     def begin(self, container: FakeContainer) -> None:
@@ -158,9 +161,22 @@ def _facts(one: object) -> str:
 
 
 class Runtime(FakeRuntime):
-    """Sees that a container whose network was taken away has no address any more."""
+    """Sees that a container whose network was taken away has no address any more.
+
+    Of a pod in ``unshown`` the engine lists the container, and does not show it: it ``hangs`` then, or ``refuses``.
+    """
 
     engine: Engine
+
+    async def inspect(self, name: str) -> Container | None:
+        """Look deeply at one container, if the engine lets anybody."""
+        found = self.engine.containers.get(name)
+        how = self.engine.unshown.get(found.labels.get("agentpod.pod-id", "")) if found else None
+        if how == "hangs":
+            await asyncio.sleep(HANGS)
+        if how:
+            raise PermanentError("EngineRefused", message="no look at that one")
+        return await super().inspect(name)
 
     def _seen(self, container: FakeContainer, *, deep: bool = False) -> Container:
         seen = super()._seen(container, deep=deep)

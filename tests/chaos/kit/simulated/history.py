@@ -170,7 +170,8 @@ async def calmed(world: World, aftermath: float) -> None:
     """Let peace come."""
     for process in world.processes:
         process.dies_at, process.loses = None, {}
-    world.slowness = 0.0
+    world.slowness = world.pull = 0.0
+    world.engine.unshown.clear()
     world.moods.clear()
     for fate in world.engine.fates.values():
         fate.times = 0

@@ -1,7 +1,7 @@
 """Takes note of what servers write and do, and notes at once what none of them may ever do.
 
 Only who holds the lease acts. Whoever is badly off has an alert open, and one. An agent that is said to have been
-told that it was healed was told. What was tried again and again was left alone in between.
+told that it was healed was told. What was tried again and again was left alone in between. What is said to be done is.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter, defaultdict
 from typing import Any
 
+from agentpod_core.desired import desire
 from agentpod_core.plan import Timings
 from agentpod_core.values.actions import CreateContainer, RunOnce, StartContainer
 from agentpod_core.values.alerts import Raise
@@ -67,6 +68,7 @@ class Ledger:
         if name == "save":
             status, happenings = given["status"], given.get("happenings", ())
             self._judge(subject, status, happenings)
+            self._believe(subject, status)
             self._follow_healing(subject, status, given["record"], happenings)
 
     def hammered(self) -> list[str]:
@@ -104,6 +106,17 @@ class Ledger:
                 self._wrongs.append(
                     f"{one.reason} was told of {pod_id[-4:]}, and the alerts that are open are {opened}"
                 )
+
+    def _believe(self, pod_id: str, status: Any) -> None:
+        """Who waits for a change goes by this: what is said to be ready and applied is so."""
+        pod = self._world.store._pods.get(pod_id)
+        if pod is None or not status.ready or status.observed_generation != pod.generation:
+            return
+        desired = desire(self._world.engine.instance, pod)
+        own = self._world.engine.containers.get(desired.container)
+        is_said = status.phase is Phase.RUNNING
+        if is_said and own and own.labels.get("agentpod.spec-hash", desired.spec_hash) != desired.spec_hash:
+            self._wrongs.append(f"{pod_id[-4:]} is said to be as it is wanted, and runs as it was before")
 
     def _follow_healing(self, pod_id: str, status: Any, record: Any, happenings: Any) -> None:
         if record.heals is not None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from simulated.engine import Fate
 from simulated.steps import Step
-from simulated.world import World
+from simulated.world import IMAGES, World
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,32 @@ class Outage(Step):
                 loop.call_later(self.seconds, setattr, engine, "is_deaf", False)
             case _:
                 world.tasks.add(asyncio.create_task(world.lose_store(self.seconds)))
+
+
+@dataclass(frozen=True)
+class Registry(Step):
+    """The registry has all images or none, and takes its time to say so."""
+
+    has_all: bool
+    seconds: float
+
+    async def happen(self, world: World) -> None:
+        world.pull = self.seconds
+        world.engine.pullable = set(IMAGES) if self.has_all else set()
+
+
+@dataclass(frozen=True)
+class Unshown(Step):
+    """The engine lists a pod's container, and does not show it for a while."""
+
+    slot: int
+    how: str
+    seconds: float
+
+    async def happen(self, world: World) -> None:
+        if pod := world.slots[self.slot]:
+            world.engine.unshown[pod.id] = self.how
+            asyncio.get_running_loop().call_later(self.seconds, world.engine.unshown.pop, pod.id, None)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from agentpod_core.controller import Pace
 from agentpod_core.plan import Timings
 from agentpod_core.testing import FakeStore, RouteBoard
 from agentpod_core.testing.fake_engine import FakeContainer
+from agentpod_core.values.actions import ObtainImage
 from agentpod_core.values.names import container_name, network_name, volume_name
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.world import ContainerState
@@ -70,7 +71,8 @@ class World:
     """One world. ``pods`` are all that ever were; ``slots`` holds the one that each place has now.
 
     ``foreign`` is what is nobody's or another platform's, as it has to stay; ``in_the_way`` is the part of it that
-    stands where something of ours belongs. ``slowness`` is how many seconds each change takes in its midst.
+    stands where something of ours belongs. ``slowness`` is how many seconds each change takes in its midst, ``pull``
+    how many the registry takes to say whether it has an image that is not there.
     """
 
     def __init__(self) -> None:
@@ -88,6 +90,7 @@ class World:
         self.foreign: dict[str, str] = {}
         self.in_the_way: set[str] = set()
         self.slowness = 0.0
+        self.pull = 0.0
         self.tasks: set[asyncio.Task[None]] = set()
         self._add_bystanders()
         self._started = 0
@@ -110,7 +113,8 @@ class World:
 
     async def change(self, action: Any, material: Any) -> None:
         """Do what was sent to the engine, which takes its time."""
-        await asyncio.sleep(DURATION)
+        is_pull = isinstance(action, ObtainImage) and action.image not in self.engine.images
+        await asyncio.sleep(self.pull if is_pull else DURATION)
         await self.runtime.apply(action, material)
 
     def _add_bystanders(self) -> None:

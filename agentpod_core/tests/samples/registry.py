@@ -1,0 +1,57 @@
+"""A registry that takes its time, or refuses, in the hands of a test."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from msgspec.structs import replace
+
+from agentpod_core import PermanentError
+from agentpod_core.values.actions import ObtainImage
+from agentpod_core.values.status import Phase
+
+PULL = 600.0
+NOWHERE = PermanentError("ImageNotFound", image="typo:1")
+
+
+def slow(rig: Any, *images: str) -> None:
+    """Let the registry take its time for those images, the first of which it does not have in the end."""
+    real = type(rig.runtime).apply
+
+    async def apply(action: Any, material: Any) -> None:
+        if isinstance(action, ObtainImage) and action.image in images:
+            await asyncio.sleep(PULL)
+            if action.image == images[0]:
+                raise PermanentError("ImageNotFound", image=action.image)
+            rig.engine.images.add(action.image)
+        await real(rig.runtime, action, material)
+
+    rig.runtime.apply = apply
+
+
+def refused(rig: Any, error: BaseException, image: str = "typo:1") -> list[float]:
+    """Let the registry refuse an image; gives when it was asked."""
+    real, tries = rig.runtime.apply, []
+
+    async def apply(action: Any, material: Any) -> None:
+        if isinstance(action, ObtainImage) and action.image == image:
+            tries.append(rig.clock.monotonic())
+            raise error
+        await real(action, material)
+
+    rig.runtime.apply = apply
+    return tries
+
+
+async def with_image(rig: Any, pod_id: str, image: str) -> None:
+    """Have a pod be of another image."""
+    await rig.store.change_pod(pod_id, workload=replace(rig.workload, image=image))
+
+
+async def well(rig: Any) -> str:
+    """Give a pod that has been well for long."""
+    pod_id = await rig.add()
+    await rig.phase(pod_id, Phase.RUNNING)
+    await asyncio.sleep(700)
+    return pod_id
