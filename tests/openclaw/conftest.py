@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
 REPLY = "A reply by script."
 BUILD_SECONDS = 900
+ASK = """
+import { readFileSync } from "node:fs"
+const token = JSON.parse(readFileSync("/run/agentpod/secrets/openclaw.json")).gateway_token
+const body = JSON.stringify({ method: process.argv[1], params: {} })
+const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" }
+const reply = await fetch("http://127.0.0.1:18789/api/v1/admin/rpc", { method: "POST", headers, body })
+console.log(await reply.text())
+"""
 
 
 class Agent:
@@ -41,6 +52,19 @@ class Agent:
 
     def token(self) -> str:
         return json.loads(self.run("cat", "/run/agentpod/secrets/openclaw.json"))["gateway_token"]
+
+    def crash(self) -> None:
+        """Kill the gateway as a crash would, past its init and its start script."""
+        parent = self.container["State"]["Pid"]
+        for _ in range(2):
+            parent = int(Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0])
+        os.kill(parent, signal.SIGKILL)
+
+    def ask(self, method: str) -> dict:
+        """Call a method of the gateway's admin RPC from within, and give its payload."""
+        answer = json.loads(self.run("node", "--input-type=module", "-e", ASK, method))
+        assert answer["ok"], answer
+        return answer["payload"]
 
     def link(self) -> str:
         """Ask for a one-time link."""

@@ -47,6 +47,36 @@ def test_a_changed_config_reaches_the_running_agent(openclaw, wait_until) -> Non
     openclaw.platform.agentpod("pod", "config", "set", openclaw.name, "heartbeat=0m")
 
 
+def test_channels_are_on_again_after_crashes(openclaw, wait_until) -> None:
+    """After three unclean starts in 300 s OpenClaw leaves its channels off; once it is ready they are switched on."""
+    telegram = {"enabled": True, "botToken": "123456:nobodys", "dmPolicy": "allowlist", "allowFrom": ["1"]}
+    write_config(openclaw, json.dumps(config(openclaw) | {"channels": {"telegram": telegram}}))
+    wait_until(lambda: is_on(openclaw, "telegram"), seconds=60, what="the channel is on")
+    for _ in range(3):
+        before = openclaw.container["State"]["StartedAt"]
+        openclaw.crash()
+        wait_until(lambda: is_up(openclaw, since=before), seconds=120, what="the gateway is up again")  # noqa: B023
+    told = openclaw.platform.agentpod("pod", "logs", openclaw.name, "--tail", "500").stdout
+    assert "restart-loop breaker tripped" in told
+    wait_until(lambda: is_on(openclaw, "telegram"), seconds=60, what="the channel is on again")
+    own = config(openclaw)
+    del own["channels"]
+    write_config(openclaw, json.dumps(own))
+    openclaw.platform.agentpod("pod", "restart", openclaw.name)
+
+
+def is_up(agent, *, since: str) -> bool:
+    """Say whether a gateway that was started after ``since`` answers."""
+    is_new = agent.container["State"]["StartedAt"] != since
+    return is_new and agent.platform.get("support-acme.localhost", "/readyz").status_code == 200
+
+
+def is_on(agent, channel: str) -> bool:
+    """Say whether a channel has an account that runs."""
+    accounts = agent.ask("channels.status")["channelAccounts"].get(channel, [])
+    return any(account["running"] for account in accounts)
+
+
 def test_a_config_that_the_gateway_refuses_is_repaired(openclaw, wait_until) -> None:
     """An unknown key, with which the gateway refuses to start, costs one repair and nobody's attention."""
     write_config(openclaw, json.dumps(config(openclaw) | {"nonsense": True}))

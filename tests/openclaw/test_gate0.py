@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from datetime import datetime
-from pathlib import Path
 
 import httpx
 import pytest
@@ -122,7 +121,7 @@ def test_closed_loop(openclaw, wait_until) -> None:
     openclaw.run("npm", "install", "-g", "--offline", "--silent", own_package(openclaw))
     assert openclaw.run("sh", "-c", "hello-from-volume") == "hello\n"
 
-    kill_gateway(first)
+    openclaw.crash()
     wait_until(
         lambda: openclaw.container["State"]["StartedAt"] != first["State"]["StartedAt"], seconds=60, what="a new start"
     )
@@ -150,14 +149,6 @@ def answers(agent) -> bool:
 def ready(platform) -> bool:
     """Say whether the agent answers at its public address."""
     return platform.get(HOST, "/readyz").status_code == 200
-
-
-def kill_gateway(container: dict) -> None:
-    """Kill the gateway as a crash would, past its init and its start script."""
-    parent = container["State"]["Pid"]
-    for _ in range(2):
-        parent = int(Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0])
-    subprocess.run(["kill", "-9", str(parent)], check=True)
 
 
 def own_package(agent) -> str:
