@@ -9,8 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from agentpod_core import ContainerState, Volume, Workload
-from agentpod_core.ports import pod_key
+from agentpod_core.ports import RESYNC, pod_key
 from agentpod_core.values.actions import CreateContainer, StartContainer, UpdateLimits
+from agentpod_core.values.names import network_name, owner_labels
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import ConditionType, Phase
 from agentpod_core.values.world import Limits
@@ -91,6 +92,19 @@ async def test_a_network_removed_under_a_running_container_comes_back(rig: Any) 
         await rig.until(lambda: rig.container(pod_id) and rig.container(pod_id).address)
         await rig.phase(pod_id, Phase.RUNNING)
         assert list(rig.engine.networks) == [own.network]
+
+
+async def test_a_network_that_outlived_its_tenant_goes_when_the_engine_is_back(rig: Any) -> None:
+    """An engine may hold on to a network that its tenant left behind; once it starts again it is asked once more."""
+    async with rig.running() as controller:
+        pod_id = await rig.add()
+        await rig.phase(pod_id, Phase.RUNNING)
+        kept = network_name(rig.runtime.instance, 99)
+        rig.engine.add_foreign_network(kept, "10.9.9.0/26", owner_labels(rig.runtime.instance, tenant="left"))
+        rig.engine.add_foreign_network("theirs", "10.9.8.0/26", owner_labels(rig.runtime.instance, tenant="left"))
+        controller.nudge(RESYNC)
+        await rig.until(lambda: kept not in rig.engine.networks)
+        assert set(rig.engine.networks) == {rig.container(pod_id).network, "theirs"}
 
 
 async def test_an_image_removed_while_stopped_is_said_and_waited_for(rig: Any) -> None:

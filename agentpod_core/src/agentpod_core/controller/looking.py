@@ -6,19 +6,24 @@ list shows neither limits nor exit codes.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+
 from agentpod_core.controller.passes import Passes
 from agentpod_core.controller.platform import PlatformAlerts
 from agentpod_core.controller.probing import Prober
 from agentpod_core.controller.sampling import Sampler
 from agentpod_core.desired import desire, effective_wanted
 from agentpod_core.errors import AgentPodError
-from agentpod_core.ports import RESYNC, ROUTES, PodInput, pod_key, tenant_key
+from agentpod_core.ports import RESYNC, ROUTES, PodInput, TenantInput, pod_key, tenant_key
 from agentpod_core.reconcile import Parts, Reconciler, is_refused
-from agentpod_core.values.actions import ProtectHost
-from agentpod_core.values.names import container_name
+from agentpod_core.values.actions import ProtectHost, RemoveNetwork
+from agentpod_core.values.names import container_name, network_name, network_prefix
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import ConditionType, Phase
 from agentpod_core.values.world import Container, ContainerState, Protection, World
+
+logger = logging.getLogger(__name__)
 
 
 class Look:
@@ -68,6 +73,8 @@ class Look:
         for tenant in tenants:
             if reconciler.needs(tenant):
                 self._passes.add(tenant_key(tenant.id))
+        if is_close:
+            await self._drop_networks(world, tenants)
         for number, pod in enumerate(pods):
             container = own.get(container_name(self._parts.instance, pod.id))
             is_doubled = reconciler.sight.notes.is_doubled(pod.id)
@@ -94,6 +101,19 @@ class Look:
         self._reconciler.sight.is_engine_away = True
         for pod in pods:
             self._passes.add(pod_key(pod.id))
+
+    async def _drop_networks(self, world: World, tenants: Sequence[TenantInput]) -> None:
+        """Remove what an engine held on to when the tenant of a network went: once it is back it may let go."""
+        instance = self._parts.instance
+        wanted = {network_name(instance, tenant.lease.number) for tenant in tenants}
+        there = {one.name for one in world.networks if one.name.startswith(network_prefix(instance))}
+        for name in there - wanted:
+            try:
+                await self._reconciler.changes.one("", RemoveNetwork(name=name, reason="NobodyNeedsNetwork"))
+            except AgentPodError as error:
+                if error.reason == "NotLeader":
+                    raise
+                logger.warning("%s: %s", name, error)
 
     async def _is_there(self, container: str) -> bool:
         return await self._reconciler.sight.engine.inspect(container) is not None

@@ -60,7 +60,12 @@ def volume_name(instance: str, pod_id: str, volume: str) -> str:
 
 def network_name(instance: str, number: int) -> str:
     """Name a tenant's bridge; with 8 + 4 characters it fits the kernel's 15 for interfaces."""
-    return f"ap{instance}-{number}"
+    return f"{network_prefix(instance)}{number}"
+
+
+def network_prefix(instance: str) -> str:
+    """Give how the names of all tenants' bridges begin."""
+    return f"ap{instance}-"
 
 
 def owner_labels(

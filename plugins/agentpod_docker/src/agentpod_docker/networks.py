@@ -6,7 +6,9 @@ also accepts a subnet over an existing host route, so that is checked here.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import logging
 from http import HTTPStatus
 from pathlib import Path
 
@@ -15,6 +17,10 @@ from agentpod_docker.engine import Engine, Refused, filters
 from agentpod_docker.reading import INSTANCE, seen_network
 
 ROUTES = Path("/proc/net/route")
+TRIES = 3
+PAUSE = 0.5
+
+logger = logging.getLogger(__name__)
 
 
 async def create_network(engine: Engine, instance: str, action: CreateNetwork) -> None:
@@ -53,19 +59,26 @@ async def create_network(engine: Engine, instance: str, action: CreateNetwork) -
 async def remove_network(engine: Engine, instance: str, action: RemoveNetwork) -> None:
     """Remove our networks of that name.
 
+    Where many containers go at once, the engine may lose count of those in a network, and keeps it until the engine
+    itself starts again (moby/moby#42119). Nobody is to wait for that: such a network is left behind, empty, and
+    ``create_network`` finds it where its name is wanted again.
+
     Raises:
         TemporaryError: ``ObjectInUse``, containers are still in it.
     """
     for network in await _named(engine, action.name):
         if network.labels.get(INSTANCE) != instance:
             continue
-        try:
-            await engine.json("DELETE", f"networks/{network.id}")
-        except Refused as refused:
-            if refused.mentions("active endpoints"):
-                raise TemporaryError("ObjectInUse", name=action.name) from None
-            if refused.status != HTTPStatus.NOT_FOUND:
-                raise refused.as_error() from None
+        for is_last in (*[False] * (TRIES - 1), True):
+            if await _is_removed(engine, network.id):
+                break
+            if await _has_containers(engine, network.id):
+                raise TemporaryError("ObjectInUse", name=action.name)
+            if is_last:
+                logger.warning("%s has no containers, and the engine keeps it until it starts again", action.name)
+            else:
+                # One that is on its way out is counted a little longer than it is shown.
+                await asyncio.sleep(PAUSE)
 
 
 def route_in_the_way(subnet: str, interface: str, routes: str) -> str | None:
@@ -98,6 +111,27 @@ async def _is_there(engine: Engine, instance: str, action: CreateNetwork) -> boo
     if named:
         raise ConflictError("NameTaken", name=action.name)
     return False
+
+
+async def _is_removed(engine: Engine, network: str) -> bool:
+    """Try to remove a network; False where the engine says that there is something in it."""
+    try:
+        await engine.json("DELETE", f"networks/{network}")
+    except Refused as refused:
+        if refused.mentions("active endpoints"):
+            return False
+        if refused.status != HTTPStatus.NOT_FOUND:
+            raise refused.as_error() from None
+    return True
+
+
+async def _has_containers(engine: Engine, network: str) -> bool:
+    try:
+        return bool((await engine.json("GET", f"networks/{network}"))["Containers"])
+    except Refused as refused:
+        if refused.status == HTTPStatus.NOT_FOUND:
+            return False
+        raise refused.as_error() from None
 
 
 async def _holder(engine: Engine, subnet: str) -> str | None:
