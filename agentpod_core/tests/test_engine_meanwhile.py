@@ -9,9 +9,10 @@ import pytest
 from msgspec.structs import replace
 from registry import NOWHERE, PULL, refused, slow, well, with_image
 
-from agentpod_core import AgentPodError, ContainerState, PermanentError, TemporaryError
+from agentpod_core import AgentPodError, ContainerState, PermanentError, ProbeResult, TemporaryError
 from agentpod_core.values.actions import UpdateLimits
 from agentpod_core.values.alerts import Clear, Raise
+from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import ConditionType, Phase
 
 AWAY = TemporaryError("EngineRefused", message="the registry does not answer")
@@ -135,10 +136,10 @@ def test_whether_an_image_is_there_ends_no_pass(live: Any) -> None:
             rig.health.ill.clear()
             rig.runtime.has_image = silent
             rig.engine.pullable.add("new:1")
-            await with_image(rig, pod_id, "new:1")
-            # That it was got is enough to try.
-            await rig.phase(pod_id, Phase.RUNNING)
-            assert rig.container(pod_id).workload.image == "new:1"
+            # That it was got is enough to try, where no agent is ended for it.
+            new = await rig.add("other", workload=replace(rig.workload, image="new:1"))
+            await rig.phase(new, Phase.RUNNING)
+            assert rig.container(new).workload.image == "new:1"
 
     live(history)
 
@@ -177,5 +178,67 @@ def test_a_refused_limit_undoes_nothing_and_is_told_once(live: Any) -> None:
             assert changes == [(Raise, "Degraded")]
             await asyncio.sleep(400)
             assert changes == [(Raise, "Degraded"), (Clear, "Degraded")]
+
+    live(history)
+
+
+def test_who_was_stopped_is_started_as_it_is_wanted_now(live: Any) -> None:
+    """A change made while it was down is waited for: the image that a person wanted no more is not started."""
+
+    async def history(rig: Any) -> None:
+        slow(rig, "-", "big:1")
+        async with rig.running():
+            pod_id = await well(rig)
+            await rig.store.want_pod(pod_id, Wanted.STOPPED)
+            await rig.phase(pod_id, Phase.STOPPED)
+            await with_image(rig, pod_id, "big:1")
+            await rig.store.want_pod(pod_id, Wanted.RUNNING)
+            await asyncio.sleep(PULL / 2)
+            status = await rig.status(pod_id)
+            assert (status.phase, status.reason) == (Phase.CREATING, "WaitingForImage")
+            assert rig.container(pod_id).state is ContainerState.EXITED
+            await asyncio.sleep(PULL)
+            assert (await rig.status(pod_id)).ready
+            assert rig.container(pod_id).workload.image == "big:1"
+
+    live(history)
+
+
+@pytest.mark.parametrize("is_taken_over", [False, True])
+def test_an_agent_is_asked_its_own_question_while_its_next_version_waits(live: Any, is_taken_over: bool) -> None:
+    """The next one's probe says nothing of it: it is neither ended nor failed, also by a leader that knows no other."""
+
+    async def history(rig: Any) -> None:
+        slow(rig, "-", "big:1")
+
+        async def check(link: Any, settings: dict[str, Any], *, timeout: float) -> ProbeResult:  # noqa: ASYNC109
+            await asyncio.sleep(timeout / 10)
+            fits = settings == rig.container(link.pod_id).workload.probe.settings
+            return ProbeResult(alive=fits, ready=fits, reason="Answering" if fits else "Timeout")
+
+        rig.health.check = check
+        async with rig.running("one"):
+            pod_id = await well(rig)
+            workload = replace(rig.workload, image="big:1", probe=replace(rig.workload.probe, settings={"path": "/v2"}))
+            await rig.store.change_pod(pod_id, workload=workload)
+            await asyncio.sleep(PULL / 6)
+            assert (await rig.status(pod_id)).ready
+            if not is_taken_over:
+                rig.engine.kill(rig.name(pod_id))
+                await asyncio.sleep(PULL / 6)
+                assert (await rig.status(pod_id)).ready
+                assert (len((await rig.store.pod(pod_id)).record.failures), await rig.told("NotAnswering")) == (1, 0)
+                await asyncio.sleep(PULL)
+        if is_taken_over:
+            started = rig.container(pod_id).started_at
+            async with rig.running("two"):
+                await asyncio.sleep(PULL / 2)
+                pod = await rig.store.pod(pod_id)
+                ready = pod.status.condition(ConditionType.READY)
+                assert (pod.status.phase, ready.status, ready.reason) == (Phase.RUNNING, None, "NotAskedYet")
+                assert (rig.container(pod_id).started_at, pod.record.failures) == (started, ())
+                await asyncio.sleep(PULL)
+        assert (await rig.status(pod_id)).ready
+        assert rig.container(pod_id).workload.image == "big:1"
 
     live(history)

@@ -221,6 +221,7 @@ def situations(draw: st.DrawFn) -> tuple[Desired, tuple[Container, ...], Record]
             restarts_done=st.integers(0, 2),
             engine_restarts=st.integers(0, 3),
             expects_exit=st.booleans(),
+            put_down=st.booleans(),
             failures=st.lists(moments, max_size=6).map(tuple),
             not_before=st.one_of(st.none(), moments),
             ready_since=st.one_of(st.none(), moments),

@@ -13,6 +13,7 @@ from agentpod_core import ContainerState, File, OnChange, Resources
 from agentpod_core.observed import Refusal
 from agentpod_core.values import actions as do
 from agentpod_core.values.alerts import Raise
+from agentpod_core.values.pods import Wanted
 from agentpod_core.values.status import ConditionType, Phase
 from agentpod_core.values.world import Limits
 
@@ -176,3 +177,70 @@ def test_what_was_started_by_hand_before_it_was_filled_gets_its_files():
     life = Life(HEAVY)
     assert _kinds(life.look()) == [do.WriteFiles]
     assert life.look(1).actions == ()
+
+
+def test_what_a_person_stopped_comes_up_only_as_it_is_wanted_now():
+    """Of what it was before they had enough; once somebody starts it by hand, it is looked after like any other."""
+    life = Life().answer()
+    life.pod = replace(POD, spec=replace(POD.spec, wanted=Wanted.STOPPED))
+    assert _kinds(life.look(1)) == [do.StopContainer]
+    life.exit(1, code=0)
+    life.pod = replace(POD, workload=replace(POD.workload, image="a:2"), generation=2)
+    life.seen["has_image"] = False
+    life.look(1)
+    assert (life.actions, life.found.lacks_image, life.status.reason) == ((), True, "WaitingForImage")
+    life.seen["has_image"], life.seen["has_boot_slot"] = True, False
+    life.pod = replace(life.pod, workload=replace(life.pod.workload, boot_cost=30.0))
+    assert (_kinds(life.look(1)), life.found.waits_for) == ([], "WaitingToStart")
+    assert _kinds(life.start(1)) == []
+    life.seen |= {"has_boot_slot": True, "has_image": False}
+    assert _kinds(life.exit(1)) == [do.StartContainer]
+
+
+def test_a_stop_that_was_taken_back_in_time_puts_nobody_down():
+    """An agent that goes on to answer comes back as ever when it ends later."""
+    life = Life().answer()
+    life.pod = replace(POD, spec=replace(POD.spec, wanted=Wanted.STOPPED))
+    life.look(1)
+    life.pod = replace(POD, workload=replace(POD.workload, image="a:2"), generation=2)
+    life.seen["has_image"] = False
+    life.look(1)
+    assert _kinds(life.exit(1)) == [do.StartContainer]
+
+
+def test_a_blocked_agent_comes_up_only_as_it_is_wanted_now():
+    """No restart mends it, so it is not started for the time until its next image is there."""
+    life = Life().answer()
+    life.exit(10, code=78)
+    assert life.status.phase is Phase.BLOCKED
+    life.pod = replace(POD, workload=replace(POD.workload, image="a:2"), generation=2)
+    life.seen["has_image"] = False
+    life.look(1)
+    assert (life.actions, life.found.lacks_image, life.record.blocked) == ((), True, None)
+    life.seen["has_image"] = True
+    assert _kinds(life.look(1))[-1] is do.StartContainer
+
+
+def test_an_agent_is_measured_by_what_it_was_asked_with():
+    """How patient the next one's probe is, and how long it may take to start, says nothing of the one that is there."""
+    asked = POD.workload.probe
+    life = _changed()
+    life.pod = replace(
+        life.pod, workload=replace(life.pod.workload, probe=replace(asked, failures=1, start_deadline=10))
+    )
+    life.start(10)
+    assert life.answer(asked.start_deadline - 1, ready=False, probe=asked).actions == ()
+    life.answer(10, probe=asked)
+    life.answer(10, ready=False, alive=False, misses=asked.failures - 1, probe=asked)
+    assert (life.actions, life.status.ready) == ((), True)
+    life.answer(10, ready=False, alive=False, misses=asked.failures, probe=asked)
+    assert (_kinds(life), life.status.ready) == ([do.StopContainer, do.StartContainer], False)
+
+
+def test_a_container_as_it_is_wanted_is_measured_as_it_is_wanted():
+    """More time to start is given to one that is starting, whatever its probe was told when it was asked."""
+    life = Life().answer(50, ready=False, probe=POD.workload.probe)
+    life.pod = replace(
+        POD, workload=replace(POD.workload, probe=replace(POD.workload.probe, start_deadline=600)), generation=2
+    )
+    assert life.answer(50, ready=False, probe=POD.workload.probe).actions == ()

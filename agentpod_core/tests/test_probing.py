@@ -80,6 +80,7 @@ class Stage:
     def __init__(self, pod: Any, answer: ProbeResult | BaseException | None = None, **probe: Any) -> None:
         self.clock = FakeClock()
         self.asked: list[float] = []
+        self.asked_with: list[Any] = []
         self.news: list[float] = []
         self.silences: list[int] = []
         self.late: list[float] = []
@@ -92,6 +93,7 @@ class Stage:
             telemetry=Silence(),
             changed=self._changed,
             late=lambda _: self.late.append(self.clock.monotonic()),
+            spec_hash=lambda pod: pod.workload.env.get("hash", ""),
         )
         self.pod = replace(pod, workload=replace(pod.workload, probe=Probe(probe="any", **probe)))
         self.prober.follow(self.pod, CONTAINER)
@@ -100,7 +102,14 @@ class Stage:
         self.news.append(self.clock.monotonic())
         self.silences.append(self.word.silences)
 
-    async def check(self, _link: Any, _settings: Any, *, timeout: float) -> ProbeResult:  # noqa: ASYNC109
+    def follow(self, generation: int, spec_hash: str, container: Container = CONTAINER) -> None:
+        """Have it be of that generation, each of which has a probe of its own."""
+        probe = replace(self.pod.workload.probe, settings={"generation": generation})
+        workload = replace(self.pod.workload, probe=probe, env={"hash": spec_hash})
+        self.prober.follow(replace(self.pod, generation=generation, workload=workload), container)
+
+    async def check(self, _link: Any, settings: Any, *, timeout: float) -> ProbeResult:  # noqa: ASYNC109
+        self.asked_with.append(settings.get("generation"))
         self.asked.append(self.clock.monotonic())
         await self.clock.sleep(min(self.takes, timeout))
         if isinstance(self.answer, BaseException):
@@ -333,3 +342,55 @@ async def test_the_crowd_is_those_that_boot(pod: Any) -> None:
     after = set(stage.prober._booting)
     stage.prober.close()
     assert (crowd, after) == ({"pod-0", "pod-2"}, set())
+
+
+async def test_a_container_of_an_earlier_spec_is_asked_as_before(pod: Any) -> None:
+    """Also after another start of it; one of the wanted spec is asked as the wanted one."""
+    stage = Stage(pod, interval=10.0)
+    stage.follow(2, "")
+    await stage.clock.advance(25)
+    stage.follow(3, "new")
+    await stage.clock.advance(30)
+    stage.prober.leave(pod.id)
+    stage.follow(3, "new", replace(CONTAINER, started_at=START))
+    await stage.clock.advance(30)
+    assert set(stage.asked_with) == {2}
+    assert stage.word.started_at == START
+    stage.asked_with.clear()
+    stage.follow(3, "new", replace(CONTAINER, id="2", labels={"agentpod.spec-hash": "new"}, started_at=None))
+    await stage.clock.advance(30)
+    stage.prober.close()
+    assert set(stage.asked_with) == {3}
+
+
+async def test_a_silence_that_may_be_ours_counts_for_nobody(pod: Any) -> None:
+    """Asked as one of another spec, an agent is unknown until it is well; then that was how to ask it."""
+    stage = Stage(pod, SILENT, interval=10.0)
+    stage.prober.forget(pod.id)
+    stage.follow(2, "new")
+    await stage.clock.advance(60)
+    word = stage.word
+    assert (word.lack, word.silences, word.failures, word.result.alive) == (Lack(reason="NotAskedYet"), 0, 0, True)
+    stage.answer = WELL
+    await stage.clock.advance(20)
+    assert (stage.word.lack, stage.word.result) == (None, replace(WELL, seconds=stage.word.result.seconds))
+    stage.answer = SILENT
+    await stage.clock.advance(30)
+    assert (stage.word.lack, stage.word.silences) == (None, 3)
+    stage.follow(3, "newer", replace(CONTAINER, started_at=START))
+    await stage.clock.advance(1)
+    stage.prober.close()
+    assert set(stage.asked_with) == {2}
+
+
+async def test_who_is_asked_no_more_is_not_asked_as_before(pod: Any) -> None:
+    """A spec without a probe ends the asking, and what was asked before it is no more known."""
+    stage = Stage(pod, interval=10.0)
+    stage.prober.follow(replace(stage.pod, workload=replace(stage.pod.workload, probe=None), generation=2), CONTAINER)
+    assert stage.prober.last(pod.id) is None
+    stage.answer = SILENT
+    stage.follow(3, "new")
+    await stage.clock.advance(15)
+    word = stage.word
+    stage.prober.close()
+    assert (word.lack, set(stage.asked_with)) == (Lack(reason="NotAskedYet"), {3})

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from agentpod_core.values.reports import ProbeResult, Repair
 from agentpod_core.values.status import ConditionType, PodStatus, Record
+from agentpod_core.values.workload import Probe
 from agentpod_core.values.world import Container, Protection
 
 
@@ -41,7 +42,8 @@ class Probed(Struct, frozen=True, kw_only=True):
     jump; less than went by where many agents boot at once. ``unasked`` is for how many seconds in a
     row it could not be asked, for a reason that is not the agent's: that counts as neither failure
     nor silence. With a ``lack`` nobody asked, for the probe cannot be had, or could not ask for too
-    long: what counts then is that the container runs.
+    long: what counts then is that the container runs. ``probe`` is what it was asked with: a container
+    that waits for its next version is asked as it was before.
     """
 
     result: ProbeResult
@@ -54,6 +56,7 @@ class Probed(Struct, frozen=True, kw_only=True):
     next_at: datetime | None = None
     started_at: datetime | None
     lack: Lack | None = None
+    probe: Probe | None = None
 
 
 class Trend(Struct, frozen=True, kw_only=True):

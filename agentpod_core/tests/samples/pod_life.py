@@ -87,7 +87,9 @@ class Life:
         self.now += timedelta(seconds=seconds)
         return self.look(state=ContainerState.EXITED, exit_code=code, finished_at=self.now, **more)
 
-    def answer(self, seconds: float = 0.0, *, ready: bool = True, alive: bool = True, misses: int = 0) -> Life:
+    def answer(
+        self, seconds: float = 0.0, *, ready: bool = True, alive: bool = True, misses: int = 0, **more: Any
+    ) -> Life:
         """Answer the probe so; ``waited`` is since the start."""
         self.now += timedelta(seconds=seconds)
         started = self.container.started_at
@@ -98,6 +100,7 @@ class Life:
             waited=0.0 if ready else (self.now - started).total_seconds(),
             at=self.now,
             started_at=started,
+            **more,
         )
         return self.look()
 

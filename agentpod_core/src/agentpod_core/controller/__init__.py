@@ -18,6 +18,7 @@ from agentpod_core.controller.pace import Pace
 from agentpod_core.controller.passes import Passes, ended
 from agentpod_core.controller.probing import Prober
 from agentpod_core.controller.sampling import Sampler
+from agentpod_core.desired import desire
 from agentpod_core.errors import AgentPodError, ConflictError
 from agentpod_core.observed import Probed, Trend, concluded
 from agentpod_core.plan import Plan
@@ -67,6 +68,7 @@ class Controller:
             late=self._sampler.ask,
             slots=pace.slots,
             scale=pace.scale,
+            spec_hash=lambda pod: desire(parts.instance, pod).spec_hash,
         )
         self._notes = Notes(parts.instance, parts.clock.now())
         self._reconciler: Reconciler | None = None
@@ -241,7 +243,7 @@ class Controller:
 
     def _follow_up(self, pod_id: str, done: Pass) -> None:
         if done.pod is None or done.status is None:
-            self._prober.leave(pod_id)
+            self._prober.forget(pod_id)
             self._sampler.forget(pod_id)
             self._passes.add(ROUTES)
             if done.tenant_id:

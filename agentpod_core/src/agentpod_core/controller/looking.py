@@ -88,7 +88,6 @@ class Look:
 
     async def _miss_engine(self, begun: float, error: AgentPodError) -> None:
         """Tell, and let each status say that nobody sees the pod, once the engine is away longer than for a restart."""
-        self._reconciler.sight.looked_in_vain()
         if self._reconciler.sight.is_engine_away:
             return
         since = self._missed_since = begun if self._missed_since is None else self._missed_since

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec import Struct
 
+from agentpod_core.controller.news import is_news, is_same, step
 from agentpod_core.errors import AgentPodError, ConfigError, PermanentError
 from agentpod_core.observed import Lack, Probed
 from agentpod_core.plugpoints.link import Link
@@ -50,15 +51,18 @@ PATIENCE = 3.0
 sooner, and names them."""
 
 
-STEPS = 10
-"""Of so many parts of its start deadline the last two, and all beyond it, are when a start is late."""
-
 LEAST_PAUSE = 0.005
+
+UNASKED = Lack(reason="NotAskedYet")
 
 
 class _Follower(Struct):
+    """One start that is asked, as ``pod`` says; ``is_guess`` where nobody knows how that container is to be asked."""
+
+    pod: PodInput
     started_at: datetime | None
     generation: int
+    is_guess: bool
     boots: bool
     phase: float
     task: asyncio.Task[None] | None = None
@@ -72,8 +76,12 @@ class _Follower(Struct):
 class Prober:
     """Follows running containers.
 
+    A container of an earlier spec is asked as it was before, also after another start of it. Where that is not known,
+    it is asked as the wanted one: if it is well, that was right, and until then it counts as one that nobody asked.
+
     ``changed`` is called with a pod's id when a pass is worthwhile, ``late`` shortly before a start is taken for
-    failed, and again and again from then on: whether it still works on its start is worth a look.
+    failed, and again and again from then on: whether it still works on its start is worth a look. ``spec_hash`` gives
+    the hash of the container that a pod should have.
     """
 
     def __init__(  # noqa: PLR0913 - what asking needs
@@ -87,6 +95,7 @@ class Prober:
         late: Callable[[str], None] = lambda _: None,
         slots: int = 1,
         scale: float = 1.0,
+        spec_hash: Callable[[PodInput], str] = lambda _: "",
     ) -> None:
         self._probe = probe
         self._links = links
@@ -96,7 +105,9 @@ class Prober:
         self._late = late
         self._slots = slots
         self._scale = scale
+        self._spec_hash = spec_hash
         self._followers: dict[str, _Follower] = {}
+        self._asked: dict[str, tuple[str, PodInput]] = {}
         self._booting: set[str] = set()
 
     def last(self, pod_id: str) -> Probed | None:
@@ -106,20 +117,34 @@ class Prober:
 
     def follow(self, pod: PodInput, container: Container) -> None:
         """Ask that start of that container from now on; to do so already is fine."""
-        probe = pod.workload.probe
-        if probe is None or container.address is None:
+        follower = self._followers.get(pod.id)
+        is_same_start = follower is not None and follower.started_at == container.started_at and not _is_over(follower)
+        if follower and is_same_start and follower.generation == pod.generation and container.address:
+            return
+        is_old = container.spec_hash != self._spec_hash(pod)
+        made_of, asked_as = self._asked.get(pod.id, ("", pod))
+        asked = asked_as if is_old and made_of == container.id else pod
+        probe = asked.workload.probe
+        if probe is None:
+            self.forget(pod.id)
+            return
+        if container.address is None:
             self.leave(pod.id)
             return
-        follower = self._followers.get(pod.id)
-        is_same_start = follower is not None and follower.started_at == container.started_at
-        if follower and is_same_start and follower.generation == pod.generation and not _is_over(follower):
+        if follower and is_same_start and follower.pod is asked:
+            follower.generation = pod.generation
             return
-        kept = follower.probed if follower and is_same_start else None
+        kept = follower.probed if follower and follower.started_at == container.started_at else None
         self.leave(pod.id)
+        is_guess = is_old and asked is pod
+        if not is_guess:
+            self._asked[pod.id] = container.id, asked
         follower = _Follower(
+            pod=asked,
             started_at=container.started_at,
             generation=pod.generation,
-            boots=pod.workload.boot_cost > 0,
+            is_guess=is_guess,
+            boots=asked.workload.boot_cost > 0,
             phase=zlib.crc32(pod.id.encode()) / 2**32,
             probed=kept,
             was_ready=pod.record.was_ready and pod.record.started_at == container.started_at,
@@ -129,7 +154,7 @@ class Prober:
             self._booting.add(pod.id)
         # In a context of its own: it outlives the pass that it begins with, and is no part of it.
         follower.task = asyncio.create_task(
-            self._ask(pod, container, probe, follower), name=f"probe {pod.id}", context=contextvars.Context()
+            self._ask(asked, container, probe, follower), name=f"probe {pod.id}", context=contextvars.Context()
         )
 
     def leave(self, pod_id: str) -> None:
@@ -139,10 +164,16 @@ class Prober:
         if follower and follower.task:
             follower.task.cancel()
 
+    def forget(self, pod_id: str) -> None:
+        """Drop what is known of a pod that is gone."""
+        self.leave(pod_id)
+        self._asked.pop(pod_id, None)
+
     def close(self) -> None:
         """Ask nobody any more."""
         for pod_id in list(self._followers):
             self.leave(pod_id)
+        self._asked.clear()
 
     async def _ask(self, pod: PodInput, container: Container, probe: Probe, follower: _Follower) -> None:
         # A probe that swallows its end is asked no more all the same.
@@ -178,14 +209,15 @@ class Prober:
             waited=waited,
             unasked=unasked,
             at=now,
-            since=before.since if before and _is_same(before, result, lack) else now,
+            since=before.since if before and is_same(before, result, lack) else now,
             next_at=now + timedelta(seconds=follower.pause),
             started_at=container.started_at,
             lack=lack,
+            probe=probe,
         )
-        if not follower.was_ready and _step(before, probe) != _step(probed, probe):
+        if not follower.was_ready and step(before, probe) != step(probed, probe):
             self._late(pod.id)
-        if _is_news(before, probed, probe):
+        if is_news(before, probed, probe):
             if not is_answer:
                 logger.warning("pod %s could not be asked: %s", pod.id, result.reason)
             self._changed(pod.id)
@@ -253,6 +285,11 @@ class Prober:
         if result.reason in OUR_OWN:
             is_answer = False
             result = msgspec.structs.replace(result, alive=True, ready=False)
+        if follower.is_guess and result.ready:
+            follower.is_guess = False
+            self._asked[pod.id] = container.id, pod
+        elif follower.is_guess:
+            return ProbeResult(alive=True, ready=False, reason=UNASKED.reason), False, UNASKED
         return msgspec.structs.replace(result, seconds=self._clock.monotonic() - begun), is_answer, None
 
 
@@ -264,24 +301,3 @@ def _is_over(follower: _Follower) -> bool:
 def _lacking(error: AgentPodError) -> tuple[ProbeResult, bool, Lack]:
     result = ProbeResult(alive=True, ready=False, reason=error.reason, params=error.params)
     return result, False, Lack(reason=error.reason, params=error.params)
-
-
-def _is_same(before: Probed, result: ProbeResult, lack: Lack | None) -> bool:
-    """Say whether an answer says what the one before said."""
-    then = before.result
-    return (then.ready, then.reason, before.lack) == (result.ready, result.reason, lack)
-
-
-def _step(probed: Probed | None, probe: Probe) -> int:
-    """Give in which part of its time a start is; those in which it is not late are one."""
-    waited = probed.waited if probed else 0.0
-    return max(int(waited * STEPS / max(probe.start_deadline, LEAST_PAUSE)), STEPS - 3)
-
-
-def _is_news(before: Probed | None, now: Probed, probe: Probe) -> bool:
-    """Say whether a pass may come to another conclusion than after the answer before."""
-    if before is None or not _is_same(before, now.result, now.lack):
-        return True
-    is_counted = (before.failures, before.silences) != (now.failures, now.silences)
-    is_enough = is_counted and probe.failures in {now.failures, now.silences}
-    return is_enough or before.waited < probe.start_deadline <= now.waited

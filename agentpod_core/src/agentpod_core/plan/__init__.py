@@ -17,7 +17,7 @@ from agentpod_core.plan.answers import current_probe, is_late, own_container
 from agentpod_core.plan.conclude import conclude, transition, waited
 from agentpod_core.plan.failures import assess
 from agentpod_core.plan.refusals import applied_badly
-from agentpod_core.plan.steps import WAITS, Steps, announced, needs_image, steps
+from agentpod_core.plan.steps import BACKING_OFF, WAITS, Steps, announced, needs_image, steps
 from agentpod_core.plan.timings import Timings
 from agentpod_core.plan.unseen import REASON as HIDDEN
 from agentpod_core.plan.unseen import hidden, unseen
@@ -63,7 +63,7 @@ def plan(  # noqa: PLR0913 - the whole input of a decision
     refusal = None
     if todo.lacks_image and observed.refused_image:
         refusal = observed.refused_image
-    elif (telling and actions) or (todo.waits_for in WAITS and not actions):
+    elif (telling and actions) or (todo.waits_for in (*WAITS, BACKING_OFF) and not actions):
         # To wait is no try: what the last one came to still stands.
         refusal = stands
     news = transition(before, status)
@@ -149,7 +149,7 @@ def _running(desired: Desired, observed: Observed, record: Record, now: datetime
     if observed.oom_at is not None and observed.oom_at != record.seen_oom:
         moments.append(observed.oom_at + timedelta(seconds=timings.last_words))
     probed = current_probe(container, observed)
-    if probed is not None and not record.was_ready and is_late(desired, probed):
+    if probed is not None and not record.was_ready and is_late(desired, container, probed):
         # It makes headway; how long it may go on so is looked at again.
         moments.append(now + timedelta(seconds=timings.first_backoff))
     return moments

@@ -10,6 +10,7 @@ from agentpod_core.desired import Desired
 from agentpod_core.observed import Observed, Probed
 from agentpod_core.plan.timings import Timings
 from agentpod_core.values.status import Happening, Record, Severity
+from agentpod_core.values.workload import Probe
 from agentpod_core.values.world import Container, ContainerState
 
 HARD_END = 5.0
@@ -32,9 +33,17 @@ def current_probe(container: Container | None, observed: Observed) -> Probed | N
     return probed if probed.started_at == container.started_at else None
 
 
-def is_late(desired: Desired, probed: Probed) -> bool:
+def measure(desired: Desired, container: Container, probed: Probed | None) -> Probe | None:
+    """Give by which probe an agent is judged: what waits for its next version, by the one that it was asked with."""
+    if probed is not None and probed.probe is not None and container.spec_hash != desired.spec_hash:
+        return probed.probe
+    return desired.workload.probe
+
+
+def is_late(desired: Desired, container: Container, probed: Probed) -> bool:
     """Say whether a start takes longer than it may."""
-    return desired.workload.probe is not None and probed.waited >= desired.workload.probe.start_deadline
+    probe = measure(desired, container, probed)
+    return probe is not None and probed.waited >= probe.start_deadline
 
 
 def readiness(  # noqa: PLR0913 - everything that decides whether an agent is well
@@ -44,17 +53,17 @@ def readiness(  # noqa: PLR0913 - everything that decides whether an agent is we
 
     That is said for as long as it lasts; whether it was said before is for the caller to know.
     """
-    probe = desired.workload.probe
     if container.state is not ContainerState.RUNNING or container.started_at is None:
         return record, None
     probed = current_probe(container, observed)
+    probe = measure(desired, container, probed)
     if probe is None or (probed is not None and (probed.lack or probed.result.ready)):
         if not record.was_ready or record.ready_since is None:
             ready_since = record.ready_since or now
             record = msgspec.structs.replace(record, was_ready=True, ready_since=ready_since, is_silent=False)
-        if record.expects_exit or record.expects_start:
+        if record.expects_exit or record.expects_start or record.put_down:
             # The end that was to come did not.
-            record = msgspec.structs.replace(record, expects_exit=False, expects_start=False)
+            record = msgspec.structs.replace(record, expects_exit=False, expects_start=False, put_down=False)
         return _forgive(record, now, timings), None
     # Nothing is held against an agent that nobody asked, however long ago it started.
     if probed is None:
@@ -65,7 +74,7 @@ def readiness(  # noqa: PLR0913 - everything that decides whether an agent is we
         if probed.silences < probe.failures:
             return record, None
         return record, _silence("NotAnswering", failures=probed.silences)
-    if is_late(desired, probed) and not _makes_headway(observed, probed, probe.start_deadline):
+    if is_late(desired, container, probed) and not _makes_headway(observed, probed, probe.start_deadline):
         return record, _silence("StartTooSlow", seconds=probe.start_deadline)
     return record, None
 

@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from agentpod_core.desired import Desired
 from agentpod_core.observed import Observed
-from agentpod_core.plan.answers import current_probe, own_container
+from agentpod_core.plan.answers import current_probe, measure, own_container
 from agentpod_core.plan.failures import DEGRADED, ENDED, LOOPING
-from agentpod_core.plan.steps import IMAGE, LIVING, SLOT, WAITS, Steps
+from agentpod_core.plan.steps import BACKING_OFF, IMAGE, LIVING, SLOT, WAITS, Steps
 from agentpod_core.plan.timings import Timings
 from agentpod_core.values.actions import CreateContainer, RunOnce, StartContainer, StopContainer
 from agentpod_core.values.pods import Wanted
@@ -67,8 +67,10 @@ def conclude(  # noqa: PLR0913 - all that a status follows from
         is_stuck = waited(before, now) >= timedelta(seconds=timings.longest_backoff)
         verdict = STUCK if is_stuck else verdict
     ready = _ready(desired, observed, steps, before)
-    applied = _applied(desired, steps)
-    is_begun = bool(steps.actions) and not steps.waits_for and ready.status is not True
+    is_earlier = _is_earlier(desired, observed, steps)
+    applied = _applied(desired, steps, is_earlier=is_earlier)
+    # Who leads next may find the earlier agent still there, and have to wait with it.
+    is_begun = not is_earlier and bool(steps.actions) and not steps.waits_for and ready.status is not True
     answers: tuple[Answer, ...] = (
         PLANNED,
         applied,
@@ -168,7 +170,7 @@ def _failing(desired: Desired, steps: Steps, *, is_up: bool) -> Verdict:
         "limit": desired.limits.memory,
         "doing": "StartsAgain" if is_up else "TriesNow",
     }
-    if steps.waits_for == "BackingOff" and record.not_before:
+    if steps.waits_for == BACKING_OFF and record.not_before:
         params |= {"doing": "TriesLater", "next_at": record.not_before.isoformat()}
     if failures >= LOOPING:
         return Verdict(phase=Phase.CRASH_LOOP, reason="CrashLoop", params=params)
@@ -182,15 +184,16 @@ def _is_ready(desired: Desired, observed: Observed, record: Record) -> bool | No
     container = own_container(desired, observed)
     if container is None or container.state is not ContainerState.RUNNING:
         return False
-    if desired.workload.probe is None:
-        return True
     probed = current_probe(container, observed)
+    probe = measure(desired, container, probed)
+    if probe is None:
+        return True
     if probed is None:
         return None
     if probed.lack is not None:
         return True
     # One missed answer is no news about an agent that was well: the threshold decides.
-    return probed.result.ready or (record.was_ready and probed.failures < desired.workload.probe.failures)
+    return probed.result.ready or (record.was_ready and probed.failures < probe.failures)
 
 
 def _restarts(steps: Steps) -> bool:
@@ -241,12 +244,20 @@ def _alive(desired: Desired, observed: Observed) -> Answer:
     )
 
 
-def _applied(desired: Desired, steps: Steps) -> Answer:
-    if steps.actions:
+def _is_earlier(desired: Desired, observed: Observed, steps: Steps) -> bool:
+    """Say whether what is there has yet to be replaced by what is wanted."""
+    container = own_container(desired, observed)
+    is_over = container is None or container.spec_hash == desired.spec_hash
+    return not is_over and desired.wanted is Wanted.RUNNING and steps.record.blocked is None
+
+
+def _applied(desired: Desired, steps: Steps, *, is_earlier: bool) -> Answer:
+    if steps.actions or (is_earlier and not steps.waits_for):
         return APPLYING
     if steps.waits_for == STUCK.reason:
         return WAITING
-    if steps.lacks_image or steps.waits_for == SLOT:
+    # While an earlier agent waits out its own pause, what is wanted waits with it.
+    if steps.lacks_image or steps.waits_for == SLOT or is_earlier:
         verdict = _fetching(desired) if steps.lacks_image else IN_LINE
         return Answer(type=ConditionType.APPLIED, status=False, reason=verdict.reason, params=verdict.params)
     return APPLIED

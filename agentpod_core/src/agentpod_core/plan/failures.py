@@ -78,7 +78,9 @@ def assess(desired: Desired, observed: Observed, record: Record, now: datetime, 
         return Assessment(record=_forgiven(record))
     record, memory = _out_of_memory(container, observed, record, now, timings)
     is_down = container.state in ENDED or container.state is ContainerState.RESTARTING
-    if is_down and ends.failures and container.exit_code in desired.workload.permanent_exits:
+    is_for_good = ends.failures and container.exit_code in desired.workload.permanent_exits
+    # How the agent of an earlier spec ends says nothing of what may be there to mend it.
+    if is_down and is_for_good and container.spec_hash == desired.spec_hash:
         record = _replace(record, blocked=container.exit_code)
     record, silence = readiness(desired, container, observed, record, now, timings)
     # A stop that failed, or was cut off, leaves an agent silent that is known to be: that is no second failure.
@@ -176,6 +178,7 @@ def _new_start(record: Record, container: Container | None, *, files: dict[str, 
         expects_start=False,
         is_filling=False,
         is_silent=False,
+        put_down=False,
     )
 
 

@@ -31,11 +31,15 @@ REPAIR_TIMEOUT = 300.0
 SILENT = "NoAnswer"
 """The reason to end an agent that hangs."""
 
+CHANGED = "SpecChanged"
+"""The reason to take away one that could go on as it is."""
+
 UNPAUSE = "PausedByHand"
 """The reason of the one start that boots nobody: what was paused goes on where it was."""
 
 IMAGE = "WaitingForImage"
 SLOT = "WaitingToStart"
+BACKING_OFF = "BackingOff"
 WAITS = (IMAGE, SLOT)
 """Why something is merely not done yet, which says nothing of how it will end."""
 
@@ -73,7 +77,7 @@ def steps(  # noqa: PLR0913 - all that steps follow from
         return Steps(actions=(*extras, *_deletion(desired, observed, container)), record=record)
     if desired.wanted is Wanted.STOPPED:
         stops = (stop(desired, "NotWanted"),) if container and container.state in LIVING else ()
-        done = msgspec.structs.replace(record, restarts_done=desired.restarts)
+        done = msgspec.structs.replace(record, restarts_done=desired.restarts, put_down=True)
         return Steps(actions=(*extras, *stops), record=done)
     worry = SILENT if is_hung else WORRY if is_full_soon else ""
     found = _running(desired, observed, container, record, now, worry, is_refused=is_refused)
@@ -81,10 +85,12 @@ def steps(  # noqa: PLR0913 - all that steps follow from
 
 
 def needs_image(desired: Desired, container: Container | None) -> bool:
-    """Say whether a container has to be made before the pod is as it is wanted."""
+    """Say whether a container has to be made, or started for the first time, before the pod is as it is wanted."""
     if desired.wanted is not Wanted.RUNNING:
         return False
-    return container is None or (container.state is not ContainerState.REMOVING and bool(_why_anew(desired, container)))
+    if container is None or container.state is ContainerState.CREATED:
+        return True
+    return container.state is not ContainerState.REMOVING and bool(_why_anew(desired, container))
 
 
 def announced(assessed: Record, done: Record) -> Record:
@@ -122,18 +128,23 @@ def _running(  # noqa: PLR0913 - all that the fate of one that is to run follows
         return _as_wanted(desired, observed, container, record, now, worry)
     shut = IMAGE if not observed.has_image else SLOT if not _has_slot(desired, observed) else ""
     found = Steps(record=record)
-    can_mend = container is not None and reason == "SpecChanged" and container.state is not ContainerState.CREATED
-    if container is not None and can_mend and (shut or is_refused):
+    if container is not None and reason == CHANGED and (shut or is_refused) and _goes_on(container, record):
         # What is there goes on, and is looked after, until what is to come can be had.
         there = as_it_is(desired, container, record)
         found = _as_wanted(there, observed, container, record, now, worry)
     if shut:
         return msgspec.structs.replace(found, waits_for=found.waits_for or shut, lacks_image=shut == IMAGE)
-    if found.actions:
+    if found.actions or found.waits_for == BACKING_OFF:
+        # To try what was refused is left for when the one that is there has come back.
         return found
     if container is None:
         return _begun(desired, record, creation(desired, reason))
     return _anew(desired, container, record, reason)
+
+
+def _goes_on(container: Container, record: Record) -> bool:
+    """Say whether one of an earlier spec is kept going: what was put down may be what the change is to be rid of."""
+    return container.state is not ContainerState.CREATED and not (record.put_down and container.state in ENDED)
 
 
 def _as_wanted(  # noqa: PLR0913 - one return for each of the states that a container can be found in
@@ -143,6 +154,8 @@ def _as_wanted(  # noqa: PLR0913 - one return for each of the states that a cont
     if container.state is ContainerState.RESTARTING:
         return Steps(actions=limits(desired, container, record), record=record, waits_for="WaitingForEngine")
     if container.state is ContainerState.CREATED:
+        if not observed.has_image:
+            return Steps(record=record, waits_for=IMAGE, lacks_image=True)
         # Each of its steps may have been cut short, and to repeat one changes nothing.
         return _start_or_wait(desired, observed, record, creation(desired, "FirstStart"))
     if container.state in ENDED:
@@ -155,6 +168,7 @@ def _as_wanted(  # noqa: PLR0913 - one return for each of the states that a cont
 def _blocked(desired: Desired, observed: Observed, container: Container | None, record: Record) -> Steps:
     """Keep down what no restart mends, after one try of its own repair."""
     actions: list[Action] = []
+    record = msgspec.structs.replace(record, put_down=True)
     if container is not None:
         if container.state in LIVING:
             actions.append(stop(desired, "NoRestartMends"))
@@ -181,7 +195,7 @@ def _why_anew(desired: Desired, container: Container) -> str:
     if container.state is ContainerState.DEAD:
         return "ContainerDead"
     if container.spec_hash != desired.spec_hash:
-        return "SpecChanged"
+        return CHANGED
     if container.state is ContainerState.RUNNING and container.deep and container.address is None:
         return "CutOff"
     return ""
@@ -190,7 +204,7 @@ def _why_anew(desired: Desired, container: Container) -> str:
 def _ended(desired: Desired, observed: Observed, container: Container, record: Record, now: datetime) -> Steps:
     change = limits(desired, container, record)
     if record.not_before and now < record.not_before:
-        return Steps(actions=change, record=record, waits_for="BackingOff")
+        return Steps(actions=change, record=record, waits_for=BACKING_OFF)
     writes, _ = file_changes(desired, container, record)
     return _start_or_wait(desired, observed, record, (*change, *writes, start(desired, "NotRunning")))
 
@@ -198,6 +212,9 @@ def _ended(desired: Desired, observed: Observed, container: Container, record: R
 def _anew(desired: Desired, container: Container, record: Record, reason: str) -> Steps:
     stops = (stop(desired, reason),) if container.state in LIVING else ()
     removal = RemoveContainer(container=container.id, reason=reason)
+    if reason == CHANGED:
+        # What the one before did while this one was waited for is not held against it.
+        record = msgspec.structs.replace(record, failures=(), not_before=None)
     if stops:
         # How it ends nobody sees: it may have had to be killed.
         record = msgspec.structs.replace(record, heals=0, heal_at=None)

@@ -30,7 +30,7 @@ from agentpod_core.reconcile.sight import Sight
 from agentpod_core.reconcile.turns import Turns
 from agentpod_core.reconcile.waits import OtherwiseWanted
 from agentpod_core.values import names
-from agentpod_core.values.actions import StartContainer, StopContainer
+from agentpod_core.values.actions import StartContainer
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.routes import Route
 from agentpod_core.values.status import Happening, PodStatus, Record
@@ -191,7 +191,8 @@ class Reconciler:
     ) -> Plan:
         if isinstance(error, ConflictError) and error.reason == "NotLeader":
             raise error
-        if not _is_booting(container, found) or any(isinstance(action, StopContainer) for action in found.actions):
+        # It goes on booting where its change was merely rehearsed.
+        if not _is_booting(container, found) or found.assessed.expects_exit:
             self._boots.release(pod.id)
         # What led to this was announced before it was tried.
         found = msgspec.structs.replace(found, happenings=(), alerts=())

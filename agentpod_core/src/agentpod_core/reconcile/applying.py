@@ -10,7 +10,7 @@ import msgspec
 
 from agentpod_core.desired import effective_wanted, is_secret
 from agentpod_core.errors import AgentPodError
-from agentpod_core.plan.steps import SILENT
+from agentpod_core.plan.steps import CHANGED, SILENT
 from agentpod_core.ports import PodInput
 from agentpod_core.reconcile.asking import Engine, in_our_words
 from agentpod_core.reconcile.fence import Fence
@@ -24,6 +24,7 @@ from agentpod_core.values.actions import (
     CreateNetwork,
     ObtainImage,
     PlannedAction,
+    RemoveContainer,
     RemoveNetwork,
     RunOnce,
     StopContainer,
@@ -76,8 +77,8 @@ class Changes:
         await self.one(tenant_id, ObtainImage(image=image, reason="ImageMissing"))
 
     async def rehearse(self, pod: PodInput, actions: Sequence[PlannedAction]) -> None:
-        """Find out what would fail for want of a secret or an adapter before an agent that works is stopped for it."""
-        if not any(isinstance(action, StopContainer) and action.reason != SILENT for action in actions):
+        """Find out what would fail for want of a secret or an adapter before what is there is taken away for it."""
+        if not any(_takes_away(action) for action in actions):
             return
         for action in actions:
             if not isinstance(action, TellHealed):
@@ -142,3 +143,10 @@ class Changes:
         await self.one(tenant_id, RemoveNetwork(name=name, reason="NobodyNeedsNetwork"))
         self.networks.discard(name)
         self._locks.pop(name, None)
+
+
+def _takes_away(action: PlannedAction) -> bool:
+    """Say whether that is the end of an agent that works, or of one that is down and could be started again."""
+    if isinstance(action, RemoveContainer):
+        return action.reason == CHANGED
+    return isinstance(action, StopContainer) and action.reason != SILENT

@@ -27,13 +27,17 @@ OF_A_TENANT = 4
 
 
 class Sought:
-    """One image. ``wishes`` are the generations for which pods want it, ``heard`` those that the last try served."""
+    """One image. ``wishes`` are the generations for which pods want it, ``heard`` those that the last try served.
+
+    ``vain`` are those that it served again: it was got for them before, and was not there.
+    """
 
     def __init__(self, image: str, tenant_id: str) -> None:
         self.image = image
         self.tenant_id = tenant_id
         self.wishes: dict[str, int] = {}
         self.heard: dict[str, int] = {}
+        self.vain: set[str] = set()
         self.error: AgentPodError | None = None
         self.since: float | None = None
         self.next_at = 0.0
@@ -90,10 +94,11 @@ class Images:
     def refusal(self, pod: PodInput) -> Refusal | None:
         """Say how the last try to get the image of that pod, for what it is to be now, failed."""
         sought = self._heard(pod)
-        if sought is None or sought.error is None:
+        if sought is None or (sought.error is None and pod.id not in sought.vain):
             return None
         left = max(sought.next_at - self._clock.monotonic(), 0.0)
-        return refusal_of(sought.error, self._clock.now() + timedelta(seconds=left))
+        error = sought.error or TemporaryError("ImageNotFound", image=sought.image)
+        return refusal_of(error, self._clock.now() + timedelta(seconds=left))
 
     def was_got(self, pod: PodInput) -> bool:
         """Say whether the last try has got the image of that pod; for an engine that does not say it itself."""
@@ -109,6 +114,9 @@ class Images:
         if (old := self._of_pod.get(pod.id)) and old.image != image:
             self.leave(pod.id)
         sought = self._of_pod[pod.id] = self._sought.setdefault(image, Sought(image, pod.tenant_id))
+        if sought.task is None and self._tenants[sought.tenant_id] >= OF_A_TENANT:
+            # What one tenant has in line is not held back from another.
+            sought.tenant_id = pod.tenant_id
         if sought.wishes.get(pod.id) != pod.generation:
             sought.wishes[pod.id], sought.next_at = pod.generation, 0.0
         if self._is_closed or sought.task or self._clock.monotonic() < sought.next_at:
@@ -147,6 +155,8 @@ class Images:
         except Exception:
             logger.exception("image %s", sought.image)
             error = TemporaryError("InternalError")
+        served = sought.heard if sought.error is None and error is None else {}
+        sought.vain = {pod_id for pod_id, wish in sought.wishes.items() if served.get(pod_id) == wish}
         sought.error, sought.heard = error, dict(sought.wishes)
         now = self._clock.monotonic()
         sought.since = now if sought.since is None else sought.since

@@ -13,6 +13,7 @@ from agentpod_core.desired import Desired
 from agentpod_core.errors import AgentPodError
 from agentpod_core.observed import Observed, Probed, Trend
 from agentpod_core.plan import needs_image
+from agentpod_core.plan.steps import LIVING
 from agentpod_core.ports import PodInput
 from agentpod_core.reconcile.asking import Engine, in_our_words
 from agentpod_core.reconcile.boots import Boots
@@ -64,13 +65,11 @@ class Sight:
         """Take note of what a look at everything showed."""
         if self.is_engine_away:
             self._found_at = self._parts.clock.now()
+            # While nothing was shown, not to see one pod said nothing of that one.
+            self._missed.clear()
         self.is_engine_away = False
         self._looked_at = self._parts.clock.monotonic()
         self.notes.looked(world)
-
-    def looked_in_vain(self) -> None:
-        """Take note that a look at everything showed nothing: not to see one pod says nothing of that one."""
-        self._missed.clear()
 
     def misses(self, pod_id: str) -> bool:
         """Take note that a pod was not shown; say whether it alone is not, for longer than an engine may be away."""
@@ -112,6 +111,9 @@ class Sight:
             volumes = tuple(one.name for one in world.volumes)
             containers += tuple(one for one in world.containers if one.name != desired.container)
         self._missed.pop(pod.id, None)
+        needs = needs_image(desired, container)
+        if not needs:
+            self._unsure.discard(pod.id)
         if container and container.state is ContainerState.RUNNING and container.address:
             self.addresses[pod.id] = container.address
         return Observed(
@@ -126,19 +128,21 @@ class Sight:
             away=self.notes.away,
             watched_since=self.notes.since,
             back_at=self.back_at,
-            has_image=not needs_image(desired, container) or await self._has_image(pod),
+            has_image=not needs or await self._has_image(pod, container),
             refused_image=self._images.refusal(pod),
             trend=self._trend(desired.pod_id, container.started_at) if container else None,
             repair=await self._repair(desired, pod.spec.adapter, container, record),
         )
 
-    async def _has_image(self, pod: PodInput) -> bool:
+    async def _has_image(self, pod: PodInput, container: Container | None) -> bool:
         try:
             there = await self.engine.has_image(pod.workload.image)
         except AgentPodError:
             # Whether it is there is not known. To get it says so, and what is there can be looked after meanwhile.
             self._unsure.add(pod.id)
-            return self._images.was_got(pod)
+            # That it was got is enough to try, but not to end an agent for it.
+            is_up = container is not None and container.state in LIVING
+            return not is_up and self._images.was_got(pod)
         self._unsure.discard(pod.id)
         return there
 
@@ -146,8 +150,8 @@ class Sight:
         self, desired: Desired, adapter: str, container: Container | None, record: Record
     ) -> Repair | None:
         code = record.blocked
-        if code is None and container and container.exit_code in desired.workload.permanent_exits:
-            code = container.exit_code
+        if code is None and container and container.spec_hash == desired.spec_hash:
+            code = container.exit_code if container.exit_code in desired.workload.permanent_exits else None
         if code is None:
             return None
         try:

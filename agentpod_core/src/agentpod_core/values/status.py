@@ -86,7 +86,8 @@ class Record(Struct, frozen=True, kw_only=True):
     is the last kill for want of memory that was reported. ``is_filling`` says that this start was reported
     for its memory, and that it still grows, ``is_silent`` that its silence was counted. ``alerting`` are the
     reasons of the alerts that are open for the pod, ``alarmed_at`` is when one of them last had cause; None once
-    somebody saw to the pod.
+    somebody saw to the pod. ``put_down`` says that it was ended because nobody wants it as it was: that a person
+    stopped it, or that no restart mends it.
     """
 
     generation: int = 0
@@ -114,6 +115,7 @@ class Record(Struct, frozen=True, kw_only=True):
     alarmed_at: datetime | None = None
     is_filling: bool = False
     is_silent: bool = False
+    put_down: bool = False
 
 
 class Severity(StrEnum):
