@@ -88,6 +88,8 @@ def test_a_pod_lives_by_forms_alone(visit, platform, wait_until) -> None:  # noq
     page.get_by_label("Greeting").fill("Hello <b>Globex</b>")
     page.get_by_label("Burning (s)").fill("lots")
     page.get_by_text("Add: Script").click()
+    # The row takes the focus a moment after it opens, also from whoever types already.
+    expect(page.get_by_label("When the message contains").first).to_be_focused()
     page.get_by_label("When the message contains").first.fill("price")
     page.get_by_label("Answer required").first.fill("42")
     page.get_by_role("button", name="Create pod").click()

@@ -30,6 +30,13 @@ class Foreign:
         self._engine.docker("run", "-d", "--name", TAKER, *given, IMAGE, "36000")
         self._containers.append(TAKER)
 
+    def has_address(self) -> bool:
+        """Say whether that container has it: after the engine's own start it may take a while to come back."""
+        (one,) = json.loads(self._engine.docker("inspect", TAKER))
+        return bool(one["State"]["Running"]) and all(
+            at["IPAddress"] for at in one["NetworkSettings"]["Networks"].values()
+        )
+
     def leave_address(self) -> None:
         """Take that container away again."""
         self._containers.remove(TAKER)
