@@ -35,9 +35,9 @@ def complaints(log: str) -> list[str]:
     return [line for line in Path(log).read_text().splitlines() if "encoded characters" not in line]
 
 
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+async def until(holds: Callable[[], Awaitable[bool]], *, seconds: float = 15) -> None:
     """Wait for another process to come round."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(seconds):
         while not await holds():  # noqa: ASYNC110 - another process sends no event
             await asyncio.sleep(0.02)
 
@@ -310,8 +310,9 @@ async def test_routes_live_on_while_the_engine_is_away(
         with running(router.daemon(), settings.ping):
             await router.apply([to("one", one)])
             await until(lambda: says(door, "one", "one"))
-            # In the middle of a look Traefik would take what it cannot inspect for gone.
-            await until(partial(_is_quiet, between))
+            # In the middle of a look Traefik would take what it cannot inspect for gone. It looks at each event of the
+            # engine, also at those of other tests.
+            await until(partial(_is_quiet, between), seconds=120)
             await engine.aclose()
             for ask in (router.observe, partial(router.apply, []), partial(router.apply, [to("two", one)])):
                 with pytest.raises(TemporaryError, match="EngineUnreachable"):
