@@ -24,8 +24,13 @@ BEGIN_TIMEOUT = 8.0
 """How long a transaction may take to begin, all attempts together: a server that stands still answers none."""
 STATEMENT_TIMEOUT = 10.0
 PING_TIMEOUT = 4.0
+ROLLBACK_TIMEOUT = 2.0
+"""How long a rollback may take. A statement that was cancelled ends first, and PostgreSQL ignores a cancel request
+that overtakes its statement: the connection is dropped then."""
 
 _SESSION = {
+    # A statement whose connection was dropped holds its locks no longer than this.
+    "client_connection_check_interval": "1s",
     # A frozen leader must not hold the lease row's lock past the lease.
     "idle_in_transaction_session_timeout": "5s",
     "jit": "off",
@@ -202,7 +207,8 @@ async def _roll_back(bounds: asyncpg.transaction.Transaction, connection: asyncp
     if is_lost(connection):
         return
     try:
-        await bounds.rollback()
+        async with asyncio.timeout(ROLLBACK_TIMEOUT):
+            await bounds.rollback()
     except EXPECTED:
         if not is_lost(connection):
             connection.terminate()
