@@ -1,3 +1,5 @@
+"""The PostgreSQL that AgentPod brings along: first start, adoption, kills, foreign data, and whom it runs as."""
+
 from __future__ import annotations
 
 import asyncio

@@ -9,7 +9,6 @@ from litestar import Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
-from msgspec import UNSET
 
 from agentpod_core import Severity
 from agentpod_core.catalogue import Language
@@ -206,10 +205,8 @@ async def update_notifier(  # noqa: PLR0913 - what a change takes
     tenant: OfTenant = None,
 ) -> Response[NotifierView]:
     """Change a notifier by a JSON merge patch; If-Match is demanded. What waits for it stays, and is tried at once."""
-    has_config = isinstance(data.config, dict) or data.set or data.secrets
-    patched = data.config if isinstance(data.config, dict) else {}
     change = Change(
-        given=Given(config=patched, set=data.set, secrets=data.secrets, is_patch=True) if has_config else UNSET,
+        given=Given.patch(data.config, data.set, data.secrets),
         min_severity=data.min_severity,
         reasons=tuple(data.reasons) if isinstance(data.reasons, list) else data.reasons,
         is_paused=data.paused,

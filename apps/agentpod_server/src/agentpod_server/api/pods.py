@@ -6,7 +6,6 @@ from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
-from msgspec import UNSET
 
 from agentpod_core.catalogue import Language
 from agentpod_core.values.pods import Wanted
@@ -144,10 +143,8 @@ class PodsController(Controller):
         expected: NamedDependency[frozenset[int] | None],
     ) -> Response[PodView]:
         """Change what is asked of a pod by a JSON merge patch; If-Match is demanded."""
-        has_config = isinstance(data.config, dict) or data.set or data.secrets
-        config = data.config if isinstance(data.config, dict) else {}
         asked = Asked(
-            given=Given(config=config, set=data.set, secrets=data.secrets, is_patch=True) if has_config else UNSET,
+            given=Given.patch(data.config, data.set, data.secrets),
             subdomain=data.subdomain,
             image=data.image,
             size=data.size,

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from agentpod_core import AgentAdapter, Problem, schema
 from agentpod_core.schema import Accepted
@@ -29,6 +29,15 @@ class Given(Struct, frozen=True, kw_only=True):
     set: Mapping[str, str] = {}
     secrets: Mapping[str, str] = {}
     is_patch: bool = False
+
+    @classmethod
+    def patch(
+        cls, config: dict[str, Any] | UnsetType, texts: Mapping[str, str], secrets: Mapping[str, str]
+    ) -> Given | UnsetType:
+        """Give what a merge patch wants of the config; UNSET when it does not speak of it."""
+        if config is UNSET and not texts and not secrets:
+            return UNSET
+        return cls(config={} if config is UNSET else config, set=texts, secrets=secrets, is_patch=True)
 
     def __repr__(self) -> str:
         return f"Given(set={sorted(self.set)}, secrets={sorted(self.secrets)}, is_patch={self.is_patch})"
