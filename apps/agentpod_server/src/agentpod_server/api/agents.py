@@ -172,7 +172,8 @@ async def reconcile(
 ) -> Response[ReconcileView]:
     """Ask for a pass over the pods that are named, or say with ``dry_run`` what it would do.
 
-    The passes are an operation: whichever process leads has them, and it succeeds once they have ended.
+    The passes are an operation: whichever process leads has them. It succeeds once they have ended; its result names
+    as ``unfinished`` the pods at which the engine still is when no pass has ended for 30 seconds.
     """
     if data.pod is not None and data.tenant is None:
         problem = Problem(
