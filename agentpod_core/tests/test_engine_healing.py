@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from msgspec.structs import replace
@@ -73,6 +74,33 @@ async def test_a_repair_mends_a_refused_start(rig: Any) -> None:
         assert len([one for one in rig.engine.applied if isinstance(one, RunOnce)]) == 1
         assert list(rig.engine.containers) == [rig.name(pod_id)]
         await rig.until(lambda: rig.healed)
+
+
+async def test_repairs_take_turns(rig: Any) -> None:
+    """A change that all agents refuse has all of them repaired: as many at once as may start, and all in the end."""
+    rig.repairs[78] = Repair(reason="Refused", command=("touch", "/data/repaired"))
+    real, running, most = rig.runtime.apply, set[str](), set[int]()
+
+    async def apply(action: Any, material: Any) -> None:
+        if isinstance(action, RunOnce):
+            running.add(action.name)
+            most.add(len(running))
+            await asyncio.sleep(0.1)
+            running.discard(action.name)
+        await real(action, material)
+
+    rig.runtime.apply = apply
+    async with rig.running(slots=1):
+        heavy = replace(_permanent(rig), boot_cost=20.0)
+        pods = [await rig.add(tenant, workload=heavy) for tenant in ("one", "two", "three")]
+        for pod_id in pods:
+            await rig.phase(pod_id, Phase.RUNNING)
+        for pod_id in pods:
+            _end(rig, pod_id, 78)
+        for pod_id in pods:
+            await rig.until(lambda pod_id=pod_id: rig.engine.look(rig.container(pod_id), "/data/repaired"))
+            await rig.phase(pod_id, Phase.RUNNING)
+    assert most == {1}
 
 
 async def test_a_repair_that_does_not_help_leaves_the_pod_blocked(rig: Any) -> None:

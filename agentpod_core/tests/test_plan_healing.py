@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from msgspec.structs import replace
 from pod_life import INSTANCE, POD, Life
@@ -57,11 +59,27 @@ def test_a_repair_is_tried_once():
     run = life.planned(do.RunOnce)
     assert (run.command, run.volumes) == (("doctor", "--fix"), desire(INSTANCE, POD).volumes)
     assert run.name != life.container.name
+    # By the name of its host an agent knows what it has locked itself.
+    assert run.hostname == desire(INSTANCE, POD).hostname
     assert life.status.reason == "Repairing"
     assert life.look().planned(do.StartContainer)
     life.start(1).exit(5, code=78)
     assert life.planned(do.RunOnce) is None
     assert (life.status.phase, life.status.reason) == (Phase.BLOCKED, "OpenClawConfigRefused")
+    assert life.told.count("Repairing") == 1
+
+
+def test_a_repair_while_it_starts_is_told_of():
+    """An agent that refuses its very start is as much starting as it was; that it is repaired is news, and once."""
+    life = Life().look()
+    assert life.status.phase is Phase.STARTING
+    life.seen["repair"] = Repair(reason="OpenClawConfigRefused", command=("doctor", "--fix"))
+    life.exit(5, code=78)
+    assert (life.status.phase, life.told.count("Repairing")) == (Phase.STARTING, 1)
+    # Whoever led died in the midst of it.
+    life.record = life.found.assessed
+    assert life.look(1).planned(do.RunOnce)
+    assert life.told.count("Repairing") == 1
 
 
 def test_a_repair_that_fails_is_not_repeated():
@@ -73,9 +91,23 @@ def test_a_repair_that_fails_is_not_repeated():
     failed = applied_badly(life.found, error, life.now, Timings(), before=life.status)
     assert [one.reason for one in failed.happenings][-1] == "CommandFailed"
     assert failed.status.phase is Phase.BLOCKED
+    assert failed.wake_at == life.now + timedelta(seconds=Timings().settle)
     life.record = failed.record
     assert life.look(1).planned(do.RunOnce) is None
     assert life.status.reason == "OpenClawConfigRefused"
+
+
+def test_a_repair_waits_for_its_turn():
+    """It burns what a start does: while all cores are taken the pod is in line for it, down, and not blocked."""
+    heavy = replace(POD, workload=replace(POD.workload, boot_cost=20.0))
+    life = Life(heavy).answer()
+    life.seen |= {"repair": Repair(reason="OpenClawConfigRefused", command=("doctor",)), "has_boot_slot": False}
+    life.look(5, state=ContainerState.RESTARTING, exit_code=78, restarts=1)
+    assert [type(action) for action in life.actions] == [do.StopContainer, do.UpdateLimits]
+    life.exit(1, code=78, limits=life.planned(do.UpdateLimits).limits)
+    assert (life.actions, life.found.waits_for, life.status.reason) == ((), "WaitingToStart", "WaitingToStart")
+    life.seen["has_boot_slot"] = True
+    assert life.look(60).planned(do.RunOnce)
 
 
 def test_told_that_it_was_healed_once_it_is_ready_again():

@@ -187,6 +187,15 @@ def test_the_public_address_refuses_the_operator_s_side(openai_api, refused):
     assert route.attribute_loopback
 
 
+def test_a_refused_config_is_for_openclaws_own_doctor():
+    """The engine is told what to run, once; the image repairs nothing: below its init there is the gateway alone."""
+    repair = OpenClawAdapter().repair(78)
+    assert repair.command[-4:] == ("doctor", "--fix", "--yes", "--non-interactive")
+    assert repair.command[:2] == ("node", "/app/node_modules/openclaw/openclaw.mjs")
+    assert OpenClawAdapter().repair(1) is None
+    assert (RECIPE.entrypoint, RECIPE.command[0], RECIPE.files) == (("/usr/bin/tini", "--"), "node", {})
+
+
 def test_the_image_is_pinned_to_the_last_package():
     """The lock names every package by version and hash, and no registry."""
     lock = json.loads(RECIPE.node_lock)

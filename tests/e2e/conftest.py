@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
+SOURCES = Path(__file__).parent / "plugins"
+
 
 @pytest.fixture(scope="session")
-def platform(lasting_platform):
-    """Give a running platform with the light agent's image."""
-    platform = lasting_platform(network="10.216.0.0/16")
+def platform(lasting_platform, throwaway_plugins):
+    """Give a running platform with the light agent's image, and a plugin of which agents mend themselves."""
+    folder = throwaway_plugins()
+    folder.install("agentpod-mending", (SOURCES / "mending.py").read_text())
+    platform = lasting_platform(network="10.216.0.0/16", extra={"PYTHONPATH": str(folder.path)})
     platform.up()
     platform.agentpod("image", "build", "echo")
     return platform

@@ -43,6 +43,12 @@ class Agent:
         (network,) = self.container["NetworkSettings"]["Networks"].values()
         return network
 
+    def containers(self) -> list[str]:
+        """List the pod's containers, whatever they are for."""
+        label = f"label=agentpod.pod-id={self.id}"
+        listed = subprocess.run(["docker", "ps", "-aq", "--filter", label], capture_output=True, text=True, check=True)
+        return listed.stdout.split()
+
     def run(self, *argv: str) -> str:
         """Run a command in the container."""
         done = subprocess.run(
@@ -54,11 +60,10 @@ class Agent:
         return json.loads(self.run("cat", "/run/agentpod/secrets/openclaw.json"))["gateway_token"]
 
     def crash(self) -> None:
-        """Kill the gateway as a crash would, past its init and its start script."""
-        parent = self.container["State"]["Pid"]
-        for _ in range(2):
-            parent = int(Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0])
-        os.kill(parent, signal.SIGKILL)
+        """Kill the gateway as a crash would, past its init."""
+        init = self.container["State"]["Pid"]
+        gateway = int(Path(f"/proc/{init}/task/{init}/children").read_text().split()[0])
+        os.kill(gateway, signal.SIGKILL)
 
     def ask(self, method: str) -> dict:
         """Call a method of the gateway's admin RPC from within, and give its payload."""

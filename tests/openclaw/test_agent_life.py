@@ -31,6 +31,23 @@ def phase(agent) -> str:
     return agent.platform.json("pod", "get", agent.name)["status"]["phase"]
 
 
+def last_event(agent) -> int:
+    """Give the number of the newest event."""
+    return max(event["seq"] for event in agent.platform.json("pod", "events", agent.name))
+
+
+def repairs(agent, since: int) -> list[str]:
+    """List the repairs that events tell of since then, and what went wrong with them."""
+    events = agent.platform.json("pod", "events", agent.name, "--after", str(since))
+    return [event["reason"] for event in events if event["reason"] in ("Repairing", "CommandFailed", "CommandTooSlow")]
+
+
+def is_refused(agent) -> bool:
+    """Say whether the pod is blocked for a configuration that OpenClaw refuses."""
+    status = agent.platform.json("pod", "get", agent.name)["status"]
+    return (status["phase"], status["reason"]) == ("blocked", "OpenClawConfigRefused")
+
+
 def test_a_changed_config_reaches_the_running_agent(openclaw, wait_until) -> None:
     """A config change is merged into what the agent made of its file, and nothing is started anew."""
     before = openclaw.container
@@ -79,24 +96,35 @@ def is_on(agent, channel: str) -> bool:
 
 def test_a_config_that_the_gateway_refuses_is_repaired(openclaw, wait_until) -> None:
     """An unknown key, with which the gateway refuses to start, costs one repair and nobody's attention."""
-    write_config(openclaw, json.dumps(config(openclaw) | {"nonsense": True}))
-    before = openclaw.container["State"]["StartedAt"]
-    openclaw.platform.agentpod("pod", "restart", openclaw.name)
-    assert openclaw.container["State"]["StartedAt"] != before
-    assert "nonsense" not in config(openclaw)
-    assert "OpenClaw doctor" in openclaw.platform.agentpod("pod", "logs", openclaw.name).stdout
-    wait_until(lambda: phase(openclaw) == "running", seconds=30, what="it runs as before")
+    own, before, since = config(openclaw), openclaw.container, last_event(openclaw)
+    write_config(openclaw, json.dumps(own | {"nonsense": True}))
+    openclaw.platform.agentpod("pod", "restart", openclaw.name, "--no-wait")
+    wait_until(lambda: repairs(openclaw, since), seconds=120, what="a repair is told of")
+    wait_until(lambda: phase(openclaw) == "running", seconds=180, what="it runs as before")
+    assert repairs(openclaw, since) == ["Repairing"]
+    after = openclaw.container
+    assert after["Id"] == before["Id"]
+    assert after["State"]["StartedAt"] > before["State"]["StartedAt"]
+    assert len(openclaw.containers()) == 1
+    # It was ended as it wants to be: the signal reaches the gateway.
+    assert "received SIGTERM" in openclaw.platform.agentpod("pod", "logs", openclaw.name, "--tail", "500").stdout
+    # The secrets were there for the repair: of what AgentPod answers for nothing was made up or left out.
+    mended = config(openclaw)
+    assert "nonsense" not in mended
+    for part in ("gateway", "secrets", "models"):
+        assert mended[part] == own[part]
+    assert mended["agents"]["defaults"] == own["agents"]["defaults"]
 
 
 def test_a_config_beyond_repair_blocks_until_it_is_set(openclaw, wait_until) -> None:
     """What cannot be repaired is not tried for ever; setting the config brings the agent back."""
+    since = last_event(openclaw)
     write_config(openclaw, "{ this is no configuration")
     # Its repair would go back to the last one that worked.
     openclaw.run("sh", "-c", f"rm -f {CONFIG}.*")
     openclaw.platform.agentpod("pod", "restart", openclaw.name, "--no-wait")
-    wait_until(lambda: phase(openclaw) == "blocked", seconds=120, what="the pod is blocked")
-    status = openclaw.platform.agentpod("pod", "status", openclaw.name).stdout
-    assert "refused its configuration" in status
+    wait_until(lambda: is_refused(openclaw), seconds=180, what="the pod is blocked")
+    assert repairs(openclaw, since).count("Repairing") == 1
     assert openclaw.container["State"]["Status"] == "exited"
     openclaw.platform.agentpod("pod", "config", "set", openclaw.name, "heartbeat=1h")
     wait_until(lambda: phase(openclaw) == "running", seconds=120, what="it runs again")

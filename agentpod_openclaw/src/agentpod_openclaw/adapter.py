@@ -10,7 +10,7 @@ from msgspec import Struct
 import agentpod_core as core
 from agentpod_openclaw import door, gateway, render
 from agentpod_openclaw.config import OpenClawConfig
-from agentpod_openclaw.image import IMAGE, RECIPE
+from agentpod_openclaw.image import DOCTOR, IMAGE, RECIPE
 from agentpod_openclaw.seen import Seen
 
 MIB = 1024 * 1024
@@ -90,8 +90,10 @@ class OpenClawAdapter(core.AgentAdapter[OpenClawConfig]):
         return "openclaw" in image or any("openclaw" in part for part in command) or "OPENCLAW_STATE_DIR" in env
 
     def repair(self, exit_code: int) -> core.Repair | None:
-        """Explain a refused configuration; its own repair was tried by then, at the start (see ``image``)."""
-        return core.Repair(reason="OpenClawConfigRefused") if exit_code == CONFIG_REFUSED else None
+        """Have a refused configuration repaired by OpenClaw itself; one that is refused then stays refused."""
+        if exit_code != CONFIG_REFUSED:
+            return None
+        return core.Repair(reason="OpenClawConfigRefused", command=DOCTOR)
 
     def recipe(self) -> core.ImageRecipe | None:
         """Build from Debian's and npm's packages."""

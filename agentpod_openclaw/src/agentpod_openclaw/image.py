@@ -8,32 +8,15 @@ from agentpod_core import ImageRecipe
 from agentpod_openclaw.render import STATE, WORKSPACE
 
 VERSION = "2026.9.6"
-IMAGE = f"agentpod-openclaw:{VERSION}-1"
+IMAGE = f"agentpod-openclaw:{VERSION}-2"
 """OpenClaw's version and the recipe's own revision."""
 
 _PACKAGE = "/app/node_modules/openclaw"
 CLI = ("node", f"{_PACKAGE}/openclaw.mjs")
 SDK = f"{_PACKAGE}/dist/plugin-sdk"
 
-_START = "/usr/local/bin/openclaw-gateway"
-_START_TEXT = f"""#!/bin/sh
-# OpenClaw's contract with a supervisor (gateway/embedding.md): the exit code 78 is a refused configuration.
-# It is repaired once and tried once more; what is refused then is refused for good.
-trap 'kill -TERM $child 2>/dev/null; is_ending=1' TERM INT
-run() {{
-  "$@" &
-  child=$!
-  # A wait ends early when a signal comes; the child's own code is that of the last one.
-  while wait $child; code=$?; kill -0 $child 2>/dev/null; do :; done
-}}
-gateway() {{ run node {_PACKAGE}/dist/index.js gateway --bind lan --port 18789; }}
-gateway
-if [ $code -eq 78 ] && [ -z "$is_ending" ]; then
-  run {" ".join(CLI)} doctor --fix --yes --non-interactive
-  [ -n "$is_ending" ] || gateway
-fi
-exit $code
-"""
+DOCTOR = (*CLI, "doctor", "--fix", "--yes", "--non-interactive")
+"""OpenClaw's own repair, as its contract with a supervisor has it (gateway/embedding.md)."""
 
 RECIPE = ImageRecipe(
     image=IMAGE,
@@ -41,7 +24,6 @@ RECIPE = ImageRecipe(
     node="24.19.0",
     node_packages=(f"openclaw@{VERSION}",),
     node_lock=files("agentpod_openclaw").joinpath("package-lock.json").read_text("utf-8"),
-    files={_START: _START_TEXT},
     user="node",
     steps=(
         # No package's scripts ran on the host that built this; OpenClaw starts only once its own one has.
@@ -71,6 +53,7 @@ RECIPE = ImageRecipe(
         "PATH": f"{STATE}/npm/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     },
     entrypoint=("/usr/bin/tini", "--"),
-    command=(_START,),
+    # Right below its init: a signal reaches the gateway, and its exit code the engine.
+    command=("node", f"{_PACKAGE}/dist/index.js", "gateway", "--bind", "lan", "--port", "18789"),
     workdir="/home/node",
 )

@@ -19,6 +19,7 @@ from agentpod_core.values.status import Condition, ConditionType, Happening, Pha
 from agentpod_core.values.world import ContainerState
 
 KILLED = "EndedForMemory"
+REPAIRING = "Repairing"
 DOWN = (*ENDED, ContainerState.CREATED, ContainerState.RESTARTING, ContainerState.REMOVING)
 
 SEVERITIES = {
@@ -112,8 +113,10 @@ def waited(status: PodStatus, now: datetime) -> timedelta:
 
 
 def transition(before: PodStatus, after: PodStatus) -> tuple[Happening, ...]:
-    """Give the event of a changed phase, if it changed."""
-    if before.phase is after.phase and (before.ready == after.ready or after.phase is not Phase.RUNNING):
+    """Give the event of a changed phase, if it changed, or of a repair, whatever the phase was."""
+    is_same = before.phase is after.phase and (before.ready == after.ready or after.phase is not Phase.RUNNING)
+    is_repair = after.reason == REPAIRING != before.reason
+    if is_same and not is_repair:
         return ()
     return (
         Happening(
@@ -134,14 +137,14 @@ def _verdict(desired: Desired, observed: Observed, steps: Steps) -> Verdict:
         if container and container.state in LIVING:
             return Verdict(phase=Phase.STOPPING, reason="Stopping")
         return Verdict(phase=Phase.STOPPED, reason="Stopped")
-    if record.blocked is not None:
+    if record.blocked is not None and steps.waits_for != SLOT:
         reason = observed.repair.reason if observed.repair else "PermanentExit"
         return Verdict(phase=Phase.BLOCKED, reason=reason, params={"exit_code": record.blocked})
     is_up = container is not None and container.state not in DOWN and not _restarts(steps)
     if steps.waits_for in WAITS and not is_up and len(record.failures) < DEGRADED:
         return IN_LINE if steps.waits_for == SLOT else _fetching(desired)
     if _plans(steps, RunOnce):
-        return Verdict(phase=Phase.STARTING, reason="Repairing")
+        return Verdict(phase=Phase.STARTING, reason=REPAIRING)
     if _plans(steps, CreateContainer):
         return Verdict(phase=Phase.CREATING, reason="Creating")
     if is_up and record.was_ready:

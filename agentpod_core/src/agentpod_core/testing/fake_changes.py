@@ -143,12 +143,14 @@ class Changes:
         if left is not None and not self.is_ours(left.labels):
             raise ConflictError("NameTaken", name=action.name)
         self.engine.containers.pop(action.name, None)
-        container = self._made(action, material, network="", address="", hostname=action.name)
+        container = self._made(action, material, network="", address="", hostname=action.hostname or action.name)
         outcome = run(action.command, self.engine.surroundings(container))
         if outcome.seconds > action.timeout:
             raise PermanentError("CommandTooSlow", command=" ".join(action.command), seconds=action.timeout)
         if outcome.code:
-            raise PermanentError("CommandFailed", command=" ".join(action.command), exit_code=outcome.code, output="")
+            output = (b"".join(outcome.stdout) + b"".join(outcome.stderr)).decode().strip().rpartition("\n")[2]
+            command = " ".join(action.command)
+            raise PermanentError("CommandFailed", command=command, exit_code=outcome.code, output=output)
 
     def _made(
         self,

@@ -264,11 +264,15 @@ class ObjectFacts(ImpureContract):
         assert (await stage.run("stat", "-c", "%a %u %g", "/data/done")).endswith(b"1000 1000\n")
 
     async def test_a_command_that_fails_or_takes_too_long_is_said(self, stage: Stage) -> None:
-        """An exit code is ``CommandFailed``, too much time ``CommandTooSlow``; nothing of either is left."""
+        """An exit code is ``CommandFailed`` with its last words, too much time ``CommandTooSlow``; nothing is left.
+
+        Its host has the pod's name.
+        """
         await stage.create()
         with pytest.raises(PermanentError) as failed:
-            await stage.runtime.apply(stage.once("sh", "-c", "echo no; exit 3"), {})
+            await stage.runtime.apply(stage.once("sh", "-c", "echo no; hostname; exit 3"), {})
         assert (failed.value.reason, failed.value.params["exit_code"]) == ("CommandFailed", 3)
+        assert failed.value.params["output"] == "support-acme"
         with pytest.raises(PermanentError) as slow:
             await stage.runtime.apply(stage.once("sleep", "600", timeout=COMMAND_SECONDS), {})
         assert slow.value.reason == "CommandTooSlow"

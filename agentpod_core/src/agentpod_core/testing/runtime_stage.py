@@ -132,6 +132,7 @@ class Stage(Struct, frozen=True, kw_only=True):
             command=command,
             timeout=timeout,
             reason="test",
+            hostname=like.hostname,
         )
 
     async def create(self, *, spec_hash: str = "abc", **workload: Any) -> None:

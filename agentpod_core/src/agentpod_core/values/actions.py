@@ -119,7 +119,8 @@ class RunOnce(Struct, frozen=True, kw_only=True, tag="run-once"):
     """Run a command to its end in a container of its own, and leave nothing of it.
 
     It has the workload's image, environment, volumes, user and limits, and no network. One that an earlier
-    try left behind goes first; one that takes longer than ``timeout`` seconds is ended.
+    try left behind goes first; one that takes longer than ``timeout`` seconds is ended. ``hostname`` is the pod's own,
+    by which agents know locks of theirs in a volume.
     """
 
     name: str
@@ -129,6 +130,7 @@ class RunOnce(Struct, frozen=True, kw_only=True, tag="run-once"):
     command: tuple[str, ...]
     timeout: float
     reason: str
+    hostname: str = ""
 
 
 class TellHealed(Struct, frozen=True, kw_only=True, tag="tell-healed"):

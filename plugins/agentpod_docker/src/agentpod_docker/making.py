@@ -74,7 +74,7 @@ def once_body(action: RunOnce, material: Mapping[SecretRef, str], processors: in
         volumes=action.volumes,
         network="none",
         address="",
-        hostname="once",
+        hostname=action.hostname,
         reason=action.reason,
     )
     body = container_body(like, material, processors) | {"Cmd": list(action.command)}
