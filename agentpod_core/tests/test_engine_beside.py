@@ -7,33 +7,16 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from registry import PULL, refused, slow, well, with_image
+from registry import PULL, ending, refused, slow, well, with_image
 
 from agentpod_core import ContainerState, PermanentError, SecretRef, TemporaryError
 from agentpod_core.controller import Controller
 from agentpod_core.plan import Timings
-from agentpod_core.testing.fake_engine import FakeContainer
 from agentpod_core.values.actions import CreateContainer, ObtainImage, StartContainer, StopContainer
 from agentpod_core.values.alerts import Raise
 from agentpod_core.values.status import ConditionType, Phase
 
 BROKEN = TemporaryError("EngineRefused", message="layer does not exist")
-
-
-def _ending(rig: Any, code: int, dies: list[bool]) -> None:
-    """Let each agent of the first image end by itself with that code, from when ``dies`` says so."""
-    begin = rig.engine.begin
-
-    def begun(container: FakeContainer) -> None:
-        begin(container)
-        if dies and container.workload.image == "fake:1":
-            asyncio.get_running_loop().call_later(2, end, container)
-
-    def end(container: FakeContainer) -> None:
-        if container.state is ContainerState.RUNNING:
-            rig.engine.kill(container.name, code)
-
-    rig.engine.begin = begun
 
 
 def _unsure(rig: Any, image: str, error: Exception) -> None:
@@ -55,7 +38,7 @@ def test_the_image_that_mends_an_agent_comes(live: Any, is_blocked: bool) -> Non
     async def history(rig: Any) -> None:
         rig.workload = replace(rig.workload, permanent_exits=(78,))
         dies: list[bool] = []
-        _ending(rig, 78, dies)
+        ending(rig, 78, dies)
         slow(rig, "-", "fixed:2")
         rig.engine.holds_restarts = True
         async with rig.running():
@@ -213,7 +196,7 @@ def test_what_the_earlier_agent_did_is_not_held_against_the_next(live: Any) -> N
 
     async def history(rig: Any) -> None:
         dies: list[bool] = []
-        _ending(rig, 1, dies)
+        ending(rig, 1, dies)
         slow(rig, "-", "fixed:2")
         async with rig.running():
             pod_id = await well(rig)

@@ -77,7 +77,9 @@ async def test_a_crowd_that_boots_is_asked_less_often_each(rig: Any, count: int,
 class Stage:
     """One ready pod under a clock of the test's own, asked by a probe that takes what the test says."""
 
-    def __init__(self, pod: Any, answer: ProbeResult | BaseException | None = None, **probe: Any) -> None:
+    def __init__(
+        self, pod: Any, answer: ProbeResult | BaseException | None = None, *, slots: int = 1, **probe: Any
+    ) -> None:
         self.clock = FakeClock()
         self.asked: list[float] = []
         self.asked_with: list[Any] = []
@@ -93,6 +95,7 @@ class Stage:
             telemetry=Silence(),
             changed=self._changed,
             late=lambda _: self.late.append(self.clock.monotonic()),
+            slots=slots,
             spec_hash=lambda pod: pod.workload.env.get("hash", ""),
         )
         self.pod = replace(pod, workload=replace(pod.workload, probe=Probe(probe="any", **probe)))
@@ -184,6 +187,22 @@ async def test_a_start_at_its_deadline_is_looked_at(pod: Any) -> None:
     await stage.clock.advance(80)
     stage.prober.close()
     assert [round(at) for at in stage.news if at > 10] == [60]
+
+
+@pytest.mark.parametrize(("count", "crowd"), [(1, 1), (2, 1), (6, 3), (50, 25)])
+async def test_a_start_has_as_much_more_time_as_those_beside_it_take(pod: Any, count: int, crowd: int) -> None:
+    """Those that boot share two processors: the deadline stretches by how many there are for each of them."""
+    booting = replace(pod, workload=replace(pod.workload, boot_cost=20.0))
+    stage = Stage(booting, NOT_YET, slots=2, start_interval=1.0, start_deadline=60.0)
+    for number in range(1, count):
+        stage.prober.follow(replace(stage.pod, id=f"pod-{number}"), CONTAINER)
+    await stage.clock.advance(60)
+    after_its_deadline = stage.word.waited, min(stage.late, default=None)
+    await stage.clock.advance(60 * crowd)
+    stage.prober.close()
+    assert after_its_deadline == (pytest.approx(60 / crowd), None if crowd > 1 else 48.0)
+    # It is looked at more closely at four fifths of its time, however long that is.
+    assert 48 * crowd <= min(stage.late) < 54 * crowd
 
 
 async def test_an_agent_that_says_not_ready_is_alive(pod: Any) -> None:
@@ -383,14 +402,13 @@ async def test_a_silence_that_may_be_ours_counts_for_nobody(pod: Any) -> None:
     assert set(stage.asked_with) == {2}
 
 
-async def test_who_is_asked_no_more_is_not_asked_as_before(pod: Any) -> None:
-    """A spec without a probe ends the asking, and what was asked before it is no more known."""
+async def test_who_is_asked_nothing_is_not_asked_for_the_next_one_either(pod: Any) -> None:
+    """A spec without a probe ends the asking, and its agent stays unasked while one with a probe is waited for."""
     stage = Stage(pod, interval=10.0)
     stage.prober.follow(replace(stage.pod, workload=replace(stage.pod.workload, probe=None), generation=2), CONTAINER)
     assert stage.prober.last(pod.id) is None
     stage.answer = SILENT
     stage.follow(3, "new")
     await stage.clock.advance(15)
-    word = stage.word
     stage.prober.close()
-    assert (word.lack, set(stage.asked_with)) == (Lack(reason="NotAskedYet"), {3})
+    assert (stage.prober.last(pod.id), stage.asked_with) == (None, [])

@@ -40,6 +40,7 @@ class Desired(Struct, frozen=True, kw_only=True):
     volumes: dict[str, str]
     labels: dict[str, str]
     spec_hash: str
+    asked: str
     files: dict[str, str]
     limits: Limits
     restarts: int
@@ -80,6 +81,7 @@ def desire(instance: str, pod: PodInput) -> Desired:
         volumes={volume.name: names.volume_name(instance, pod.id, volume.name) for volume in workload.volumes},
         labels=labels | {FILES_LABEL: _hash(files)},
         spec_hash=spec_hash,
+        asked=asked_hash(workload),
         files=files,
         limits=Limits(
             memory=workload.resources.memory, cpus=workload.resources.cpus, pids=workload.resources.pids, restart=True
@@ -87,6 +89,11 @@ def desire(instance: str, pod: PodInput) -> Desired:
         restarts=pod.spec.restarts,
         keep_data=pod.spec.keep_data,
     )
+
+
+def asked_hash(workload: Workload) -> str:
+    """Hash how an agent is asked for its health: its probe, and the port."""
+    return _hash({"probe": workload.probe, "port": workload.main_port()})
 
 
 def effective_wanted(pod: PodInput) -> Wanted:

@@ -1,4 +1,4 @@
-"""A registry that takes its time, or refuses, in the hands of a test."""
+"""A registry that takes its time, or refuses, and agents that end by themselves, in the hands of a test."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agentpod_core import PermanentError
+from agentpod_core import ContainerState, PermanentError
+from agentpod_core.testing.fake_engine import FakeContainer
 from agentpod_core.values.actions import ObtainImage
 from agentpod_core.values.status import Phase
 
@@ -55,3 +56,19 @@ async def well(rig: Any) -> str:
     await rig.phase(pod_id, Phase.RUNNING)
     await asyncio.sleep(700)
     return pod_id
+
+
+def ending(rig: Any, code: int, dies: list[bool]) -> None:
+    """Let each agent of the first image end by itself with that code, from when ``dies`` says so."""
+    begin = rig.engine.begin
+
+    def begun(container: FakeContainer) -> None:
+        begin(container)
+        if dies and container.workload.image == "fake:1":
+            asyncio.get_running_loop().call_later(2, end, container)
+
+    def end(container: FakeContainer) -> None:
+        if container.state is ContainerState.RUNNING:
+            rig.engine.kill(container.name, code)
+
+    rig.engine.begin = begun

@@ -129,7 +129,9 @@ class Controller:
         failures = pod.workload.probe.failures if pod.workload.probe else 1
         said = concluded(pod.status, pod.record, failures)
         fence, turns = Fence(self._parts.clock, 0, 0), Turns(1)
-        return await self._new_reconciler(fence, turns, lambda _: said).dry_run(pod_id)
+        notes = Notes(self._parts.instance, self._notes.since)
+        notes.doubt(pod_id)
+        return await self._new_reconciler(fence, turns, lambda _: said, notes).dry_run(pod_id)
 
     async def run(self) -> None:
         """Lead or stand by, until cancelled; then give the lease up so that another can take over at once."""
@@ -150,9 +152,11 @@ class Controller:
     def _nudge_pod(self, pod_id: str) -> None:
         self.nudge(pod_key(pod_id))
 
-    def _new_reconciler(self, fence: Fence, turns: Turns, probed: Callable[[str], Probed | None]) -> Reconciler:
+    def _new_reconciler(
+        self, fence: Fence, turns: Turns, probed: Callable[[str], Probed | None], notes: Notes
+    ) -> Reconciler:
         boots = Boots(self._pace.slots, self._nudge_pod)
-        return Reconciler(self._parts, fence, boots, turns, probed, self._notes, self._sampler.trend, self._nudge_pod)
+        return Reconciler(self._parts, fence, boots, turns, probed, notes, self._sampler.trend, self._nudge_pod)
 
     async def _lead(self) -> None:
         if fence := await self._leading.begin():
@@ -161,7 +165,7 @@ class Controller:
     async def _serve(self, fence: Fence) -> None:
         logger.info("leading with epoch %d", fence.epoch)
         turns = Turns(self._pace.workers)
-        reconciler = self._reconciler = self._new_reconciler(fence, turns, self._prober.last)
+        reconciler = self._reconciler = self._new_reconciler(fence, turns, self._prober.last, self._notes)
         look = self._look = Look(self._parts, reconciler, self._passes, self._prober, self._sampler)
         self._epoch = fence.epoch
         self._passes.add(RESYNC)

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from agentpod_core.controller.news import is_news, is_same, step
+from agentpod_core.desired import asked_hash
 from agentpod_core.errors import AgentPodError, ConfigError, PermanentError
 from agentpod_core.observed import Lack, Probed
 from agentpod_core.plugpoints.link import Link
@@ -126,7 +127,9 @@ class Prober:
         asked = asked_as if is_old and made_of == container.id else pod
         probe = asked.workload.probe
         if probe is None:
-            self.forget(pod.id)
+            self.leave(pod.id)
+            if not is_old:
+                self._asked[pod.id] = container.id, pod
             return
         if container.address is None:
             self.leave(pod.id)
@@ -136,7 +139,7 @@ class Prober:
             return
         kept = follower.probed if follower and follower.started_at == container.started_at else None
         self.leave(pod.id)
-        is_guess = is_old and asked is pod
+        is_guess = is_old and made_of != container.id and pod.record.asked != asked_hash(pod.workload)
         if not is_guess:
             self._asked[pod.id] = container.id, asked
         follower = _Follower(

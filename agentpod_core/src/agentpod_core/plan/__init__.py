@@ -63,7 +63,7 @@ def plan(  # noqa: PLR0913 - the whole input of a decision
     refusal = None
     if todo.lacks_image and observed.refused_image:
         refusal = observed.refused_image
-    elif (telling and actions) or (todo.waits_for in (*WAITS, BACKING_OFF) and not actions):
+    elif (telling and actions) or todo.is_upkeep or (todo.waits_for in (*WAITS, BACKING_OFF) and not actions):
         # To wait is no try: what the last one came to still stands.
         refusal = stands
     news = transition(before, status)

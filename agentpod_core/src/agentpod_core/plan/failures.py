@@ -142,6 +142,9 @@ def _absence(desired: Desired, observed: Observed, record: Record) -> Assessment
 def _brought_up(desired: Desired, container: Container, record: Record) -> Record:
     """Let the record speak of the container and the start that are there now."""
     same = container.id == record.container_id
+    if record.made_of and record.made_of != container.spec_hash:
+        # What the one before did is not held against it.
+        record = _forgiven(record)
     if not same or container.started_at != record.started_at:
         # The engine itself started it again: after a restart of the machine, or somebody did by hand.
         is_strange = same and record.started_at is not None and not record.expects_start
@@ -157,6 +160,8 @@ def _brought_up(desired: Desired, container: Container, record: Record) -> Recor
     expects_exit = record.expects_exit and not has_ended
     if (container.restarts, seen_exit, expects_exit) != (record.engine_restarts, record.seen_exit, record.expects_exit):
         record = _replace(record, engine_restarts=container.restarts, seen_exit=seen_exit, expects_exit=expects_exit)
+    if record.asked != desired.asked and container.spec_hash == desired.spec_hash:
+        record = _replace(record, asked=desired.asked)
     volumes = tuple(desired.volumes.values())
     if record.volumes != volumes and container.spec_hash == desired.spec_hash:
         record = _replace(record, volumes=volumes)
@@ -179,6 +184,8 @@ def _new_start(record: Record, container: Container | None, *, files: dict[str, 
         is_filling=False,
         is_silent=False,
         put_down=False,
+        refuses_start=False,
+        made_of=container.spec_hash if container else record.made_of,
     )
 
 

@@ -13,7 +13,7 @@ from agentpod_core.plan.conclude import earlier
 from agentpod_core.plan.steps import WAITS
 from agentpod_core.plan.timings import Timings
 from agentpod_core.plan.value import Plan
-from agentpod_core.values.actions import RunOnce, TellHealed
+from agentpod_core.values.actions import CreateContainer, RunOnce, StartContainer, TellHealed, WriteFiles
 from agentpod_core.values.status import Condition, ConditionType, Happening, Phase, PodStatus, Severity
 
 LEAVING = (Phase.STOPPING, Phase.DELETING)
@@ -45,9 +45,14 @@ def applied_badly(  # noqa: PLR0913 - all that follows from a try that failed
             wake_at=_sooner(plan_.wake_at, record.heal_at),
         )
     record = plan_.assessed
+    wait = None
     if isinstance(error, PermanentError) and any(isinstance(action, RunOnce) for action in plan_.actions):
-        # The repair was tried, and mended nothing.
+        # The repair was tried, and mended nothing: what that means is said at the next look.
         record = msgspec.structs.replace(record, repaired=True)
+        wait = timedelta(seconds=timings.settle)
+    kinds = {type(action) for action in plan_.actions}
+    as_it_is = StartContainer in kinds and not kinds & {CreateContainer, WriteFiles}
+    record = msgspec.structs.replace(record, refuses_start=as_it_is)
     refusal = refusal_of(error)
     status = refused(plan_.status, before, refusal, now, timings, back_at=back_at)
     record, alerts = alerting.again(record, status, now)
@@ -58,7 +63,7 @@ def applied_badly(  # noqa: PLR0913 - all that follows from a try that failed
         record=record,
         happenings=(*plan_.happenings, happening(status, refusal)),
         alerts=(*plan_.alerts, *alerts),
-        wake_at=now + pause(error, lasted(status, now), timings),
+        wake_at=now + (wait or pause(error, lasted(status, now), timings)),
     )
 
 

@@ -47,13 +47,15 @@ WAITS = (IMAGE, SLOT)
 class Steps(Struct, frozen=True, kw_only=True):
     """What to do, the record as it will be once that is done, and why nothing more can be done yet.
 
-    ``lacks_image`` says that the way on is shut until the wanted image is there.
+    ``lacks_image`` says that the way on is shut until the wanted image is there, ``is_upkeep`` that what is done keeps
+    going what is there, and leaves the change to come as it stands.
     """
 
     actions: tuple[Action, ...] = ()
     record: Record
     waits_for: str = ""
     lacks_image: bool = False
+    is_upkeep: bool = False
 
 
 def steps(  # noqa: PLR0913 - all that steps follow from
@@ -124,14 +126,17 @@ def _running(  # noqa: PLR0913 - all that the fate of one that is to run follows
     if container is not None and container.state is ContainerState.REMOVING:
         return Steps(record=record, waits_for="WaitingForEngine")
     reason = _why_anew(desired, container) if container else "NoContainer"
+    # What is refused must not keep down what is there, nor what is there keep out the change: they are tried in turn.
+    is_turn = is_refused and not record.refuses_start
     if container is not None and not reason:
+        if is_turn and (container.state in ENDED or worry == SILENT):
+            return _upkeep(desired, observed, container, record, now, worry)
         return _as_wanted(desired, observed, container, record, now, worry)
     shut = IMAGE if not observed.has_image else SLOT if not _has_slot(desired, observed) else ""
     found = Steps(record=record)
-    if container is not None and reason == CHANGED and (shut or is_refused) and _goes_on(container, record):
+    if container is not None and reason == CHANGED and (shut or is_turn) and _goes_on(container, record):
         # What is there goes on, and is looked after, until what is to come can be had.
-        there = as_it_is(desired, container, record)
-        found = _as_wanted(there, observed, container, record, now, worry)
+        found = _upkeep(desired, observed, container, record, now, worry)
     if shut:
         return msgspec.structs.replace(found, waits_for=found.waits_for or shut, lacks_image=shut == IMAGE)
     if found.actions or found.waits_for == BACKING_OFF:
@@ -145,6 +150,15 @@ def _running(  # noqa: PLR0913 - all that the fate of one that is to run follows
 def _goes_on(container: Container, record: Record) -> bool:
     """Say whether one of an earlier spec is kept going: what was put down may be what the change is to be rid of."""
     return container.state is not ContainerState.CREATED and not (record.put_down and container.state in ENDED)
+
+
+def _upkeep(  # noqa: PLR0913 - see _as_wanted
+    desired: Desired, observed: Observed, container: Container, record: Record, now: datetime, worry: str
+) -> Steps:
+    """Keep a container going as it is."""
+    there = as_it_is(desired, container, record)
+    found = _as_wanted(there, observed, container, record, now, worry)
+    return msgspec.structs.replace(found, is_upkeep=bool(found.actions))
 
 
 def _as_wanted(  # noqa: PLR0913 - one return for each of the states that a container can be found in
@@ -177,6 +191,9 @@ def _blocked(desired: Desired, observed: Observed, container: Container | None, 
     repair = observed.repair
     if repair is None or repair.command is None or record.repaired:
         return Steps(actions=tuple(actions), record=record)
+    if not _has_slot(desired, observed):
+        # It burns as much as a start, and a change that all of them refuse has all of them repaired.
+        return Steps(actions=tuple(actions), record=record, waits_for=SLOT)
     run = RunOnce(
         name=f"{desired.container}-once",
         labels=volume_labels(desired),
@@ -185,6 +202,7 @@ def _blocked(desired: Desired, observed: Observed, container: Container | None, 
         command=repair.command,
         timeout=REPAIR_TIMEOUT,
         reason="RepairOnce",
+        hostname=desired.hostname,
     )
     done = msgspec.structs.replace(record, blocked=None, repaired=True)
     return Steps(actions=(*actions, run), record=done)
@@ -212,9 +230,6 @@ def _ended(desired: Desired, observed: Observed, container: Container, record: R
 def _anew(desired: Desired, container: Container, record: Record, reason: str) -> Steps:
     stops = (stop(desired, reason),) if container.state in LIVING else ()
     removal = RemoveContainer(container=container.id, reason=reason)
-    if reason == CHANGED:
-        # What the one before did while this one was waited for is not held against it.
-        record = msgspec.structs.replace(record, failures=(), not_before=None)
     if stops:
         # How it ends nobody sees: it may have had to be killed.
         record = msgspec.structs.replace(record, heals=0, heal_at=None)

@@ -30,7 +30,7 @@ from agentpod_core.reconcile.sight import Sight
 from agentpod_core.reconcile.turns import Turns
 from agentpod_core.reconcile.waits import OtherwiseWanted
 from agentpod_core.values import names
-from agentpod_core.values.actions import StartContainer
+from agentpod_core.values.actions import RunOnce, StartContainer
 from agentpod_core.values.pods import Wanted
 from agentpod_core.values.routes import Route
 from agentpod_core.values.status import Happening, PodStatus, Record
@@ -170,7 +170,10 @@ class Reconciler:
 
     async def _unseen(self, stored: PodInput, error: AgentPodError) -> None:
         """Write down that nobody sees the pod, where the engine is away or has not shown it for as long."""
-        is_alone = self.sight.misses(stored.id)
+        is_alone = self.sight.misses(stored.id) and not self.sight.is_engine_away
+        if is_alone:
+            # Of an engine that comes and goes one answer says little; it is away where it gives no second one.
+            await self.sight.engine.observe()
         before, probed, now = stored.status, self._probed(stored.id), self._parts.clock.now()
         if self.sight.is_engine_away:
             status = unseen(before, probed, error, now)
@@ -300,6 +303,8 @@ def _is_booting(container: Container | None, found: Plan) -> bool:
 
 
 def _boots(pod: PodInput, found: Plan) -> bool:
+    """Say whether what is planned burns what a start does: an agent's own repair is taken for one."""
     return pod.workload.boot_cost > 0 and any(
-        isinstance(action, StartContainer) and action.reason != UNPAUSE for action in found.actions
+        (isinstance(action, StartContainer) and action.reason != UNPAUSE) or isinstance(action, RunOnce)
+        for action in found.actions
     )

@@ -77,14 +77,18 @@ class Changes:
         await self.one(tenant_id, ObtainImage(image=image, reason="ImageMissing"))
 
     async def rehearse(self, pod: PodInput, actions: Sequence[PlannedAction]) -> None:
-        """Find out what would fail for want of a secret or an adapter before what is there is taken away for it."""
+        """Find out what would fail before what is there is taken away for it: a secret, an adapter, a full disk."""
         if not any(_takes_away(action) for action in actions):
             return
+        is_up = any(isinstance(action, StopContainer) for action in actions)
+        is_kept = not any(isinstance(action, RemoveContainer) for action in actions)
         for action in actions:
             if not isinstance(action, TellHealed):
                 await material(self._parts.store, pod.tenant_id, action)
             if isinstance(action, WriteFiles):
-                await self._merged(pod, action)
+                made = await self._merged(pod, action, is_up=is_up)
+                if is_up and is_kept:
+                    await self.one(pod.tenant_id, made)
 
     async def _tell_healed(self, pod: PodInput, action: TellHealed) -> None:
         endpoint = Endpoint(host=action.address, port=pod.workload.main_port() or 0)
@@ -92,14 +96,20 @@ class Changes:
             with in_our_words(pod.spec.adapter, "after_heal"):
                 await self._parts.heal(pod, endpoint, action.container)
 
-    async def _merged(self, pod: PodInput, action: WriteFiles) -> WriteFiles:
-        files = [await self._merged_file(pod, action.container, file) for file in action.files]
+    async def _merged(self, pod: PodInput, action: WriteFiles, *, is_up: bool = True) -> WriteFiles:
+        files = [await self._merged_file(pod, action.container, file, is_up=is_up) for file in action.files]
         return msgspec.structs.replace(action, files=tuple(files))
 
-    async def _merged_file(self, pod: PodInput, container: str, file: File) -> File:
+    async def _merged_file(self, pod: PodInput, container: str, file: File, *, is_up: bool) -> File:
         if file.on_change is not OnChange.MERGED or is_secret(file):
             return file
-        current = await self._engine.read(container, file.path, limit=MERGED_LIMIT)
+        try:
+            current = await self._engine.read(container, file.path, limit=MERGED_LIMIT)
+        except AgentPodError:
+            if is_up:
+                raise
+            # One that is down may be past reading; the file is merged once more where it is written.
+            return file
         if current is None:
             return file
         wanted = "".join(part for part in file.parts if isinstance(part, str)).encode()

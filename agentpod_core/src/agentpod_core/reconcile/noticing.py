@@ -35,6 +35,10 @@ class Notes:
         """Take note of what a look at everything showed."""
         self._doubled = {one.pod_id for one in world.containers if not self._is_own(one.name, one.pod_id)}
 
+    def doubt(self, pod_id: str) -> None:
+        """Take a pod for one that may have a second container, for want of having listened."""
+        self._doubled.add(pod_id)
+
     def forget(self, pod_id: str) -> None:
         """Drop what was heard of a pod that is gone."""
         self._kills.pop(pod_id, None)

@@ -87,7 +87,9 @@ class Record(Struct, frozen=True, kw_only=True):
     for its memory, and that it still grows, ``is_silent`` that its silence was counted. ``alerting`` are the
     reasons of the alerts that are open for the pod, ``alarmed_at`` is when one of them last had cause; None once
     somebody saw to the pod. ``put_down`` says that it was ended because nobody wants it as it was: that a person
-    stopped it, or that no restart mends it.
+    stopped it, or that no restart mends it. ``refuses_start`` says that the last try was to start the container as it
+    is, and failed. ``made_of`` is the hash of the spec that the last container was made from, ``asked`` that of how its
+    agent is asked.
     """
 
     generation: int = 0
@@ -116,6 +118,9 @@ class Record(Struct, frozen=True, kw_only=True):
     is_filling: bool = False
     is_silent: bool = False
     put_down: bool = False
+    refuses_start: bool = False
+    made_of: str = ""
+    asked: str = ""
 
 
 class Severity(StrEnum):
