@@ -26,11 +26,28 @@ from agentpod_docker.files import own_volumes
 from agentpod_docker.making import container_body, update_body
 from agentpod_docker.reading import INSTANCE, inspected_container
 
+_ENDED = ("exited", "dead")
+
 
 async def inspect_raw(engine: Engine, instance: str, name: str) -> dict[str, Any] | None:
     """Look at a container; None where there is none or it is not ours."""
+    return await _inspected(engine, instance, name)
+
+
+async def inspect_surely(engine: Engine, instance: str, name: str) -> dict[str, Any] | None:
+    """Look at a container; that it has ended is said only by an engine that is not being stopped itself.
+
+    Such a one ends whatever runs, and shows that on the connections that it has, long before it is gone.
+    """
+    raw = await _inspected(engine, instance, name)
+    if raw is None or raw["State"]["Status"] not in _ENDED:
+        return raw
+    return await _inspected(engine, instance, name, is_fresh=True)
+
+
+async def _inspected(engine: Engine, instance: str, name: str, *, is_fresh: bool = False) -> dict[str, Any] | None:
     try:
-        raw: dict[str, Any] = await engine.json("GET", f"containers/{name}/json")
+        raw: dict[str, Any] = await engine.json("GET", f"containers/{name}/json", is_fresh=is_fresh)
     except Refused as refused:
         if refused.status == HTTPStatus.NOT_FOUND:
             return None

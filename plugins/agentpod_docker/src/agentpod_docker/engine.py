@@ -1,7 +1,8 @@
 """Speaks to one Docker Engine: requests, streams, and the engine's refusals in AgentPod's words.
 
-Two clients on purpose: what is followed, or waits for an agent's end, holds its connection for long, and a
-hundred of them would starve every other call. Nothing here knows what the objects mean.
+Three clients on purpose: what is followed, or waits for an agent's end, holds its connection for long, and a
+hundred of them would starve every other call; and an engine that is being stopped takes no new connections while it
+answers on those that it has, so the third makes one for each request. Nothing here knows what the objects mean.
 """
 
 from __future__ import annotations
@@ -36,9 +37,12 @@ class Engine:
     here as the container's user would see them.
     """
 
-    def __init__(self, control: aiodocker.Docker, streams: aiodocker.Docker, *, is_local: bool) -> None:
+    def __init__(
+        self, control: aiodocker.Docker, streams: aiodocker.Docker, fresh: aiodocker.Docker, *, is_local: bool
+    ) -> None:
         self._control = control
         self._streams = streams
+        self._fresh = fresh
         self.is_local = is_local
         self.processors = 1
         self.limits_swap = False
@@ -49,8 +53,9 @@ class Engine:
     @classmethod
     def at(cls, url: str) -> Engine:
         """Give the engine at that address, without a word to it."""
-        streams = aiodocker.Docker(**_unlimited(url))
-        return cls(aiodocker.Docker(url=url), streams, is_local=url.startswith("unix://"))
+        streams = aiodocker.Docker(**_connected(url, limit=0))
+        fresh = aiodocker.Docker(**_connected(url, force_close=True))
+        return cls(aiodocker.Docker(url=url), streams, fresh, is_local=url.startswith("unix://"))
 
     @classmethod
     async def connect(cls, url: str) -> Engine:
@@ -74,7 +79,8 @@ class Engine:
             if self._is_met:
                 return
             version = await self.json("GET", _VERSION, seconds=_MEETING)
-            self._control.api_version = self._streams.api_version = f"v{_api_version(version)}"
+            spoken = f"v{_api_version(version)}"
+            self._control.api_version = self._streams.api_version = self._fresh.api_version = spoken
             info = await self.json("GET", _INFO, seconds=_MEETING)
             self.processors = info["NCPU"]
             self.limits_swap = bool(info.get("SwapLimit"))
@@ -88,11 +94,12 @@ class Engine:
     async def close(self) -> None:
         """Let go of all connections."""
         await self._control.close()
-        connector = self._streams.connector
-        await self._streams.close()
-        await connector.close()
+        for client in (self._streams, self._fresh):
+            connector = client.connector
+            await client.close()
+            await connector.close()
 
-    async def json(
+    async def json(  # noqa: PLR0913 - what a request may be
         self,
         method: str,
         path: str,
@@ -100,15 +107,18 @@ class Engine:
         params: Mapping[str, Any] | None = None,
         body: Any = None,
         seconds: float = TIMEOUT,
+        is_fresh: bool = False,
     ) -> Any:
         """Make a request and decode its answer, which may take so long; None where the engine has nothing to say.
+
+        With ``is_fresh`` it is made on a connection of its own, which no engine takes that is being stopped.
 
         Raises:
             Refused: the engine answered with an error.
             TemporaryError: ``EngineUnreachable``.
         """
         request = Request(method, path, params, None if body is None else json.dumps(body))
-        client = self._control if seconds <= TIMEOUT else self._streams
+        client = self._fresh if is_fresh else self._control if seconds <= TIMEOUT else self._streams
         async with self._answer(client, request, seconds) as response:
             text = await response.read()
         if not text and method == "GET":
@@ -223,11 +233,11 @@ def filters(**wanted: list[str]) -> dict[str, str]:
     return {"filters": json.dumps(wanted)}
 
 
-def _unlimited(url: str) -> dict[str, Any]:
+def _connected(url: str, **options: Any) -> dict[str, Any]:
     if url.startswith("unix://"):
         path = url.removeprefix("unix://")
-        return {"url": "unix://localhost", "connector": aiohttp.UnixConnector(path, limit=0)}
-    return {"url": url, "connector": aiohttp.TCPConnector(limit=0)}
+        return {"url": "unix://localhost", "connector": aiohttp.UnixConnector(path, **options)}
+    return {"url": url, "connector": aiohttp.TCPConnector(**options)}
 
 
 def maps_users(info: Mapping[str, Any]) -> bool:

@@ -124,7 +124,7 @@ class DockerRuntime(Runtime):
     async def inspect(self, name: str) -> Container | None:
         """Look deeply at one container."""
         with _in_our_words():
-            raw = await containers.inspect_raw(self._engine, self._instance, name)
+            raw = await containers.inspect_surely(self._engine, self._instance, name)
         if raw is None:
             return None
         seen = inspected_container(raw, limits_swap=self._engine.limits_swap)
@@ -222,7 +222,8 @@ class DockerRuntime(Runtime):
 
     async def _listed(self, labels: list[str]) -> list[dict[str, Any]]:
         query = filters(label=labels) | {"all": "1"}
-        found: list[dict[str, Any]] = await self._engine.json("GET", "containers/json", params=query)
+        # One that is being stopped shows nothing: neither what it ends, nor as if one container alone were not shown.
+        found: list[dict[str, Any]] = await self._engine.json("GET", "containers/json", params=query, is_fresh=True)
         return found
 
     async def _change(self, action: Action, material: Mapping[SecretRef, str]) -> None:  # noqa: C901, PLR0912 - one line each
