@@ -1,4 +1,4 @@
-"""Whoever asks for a look is told when it was had, and how it ended."""
+"""Looks come by themselves as often as is said; whoever asks for one is told when it was had, and how it ended."""
 
 from __future__ import annotations
 
@@ -52,3 +52,25 @@ async def test_who_loses_the_lead_answers_the_questions(rig: Any) -> None:
 
     assert {getattr(one, "reason", "had") for one in answers} <= {"NotLeader", "had"}
     assert any(getattr(one, "reason", "") == "NotLeader" for one in answers)
+
+
+@pytest.mark.parametrize("seconds", [5.0, 30.0])
+def test_everything_is_looked_at_as_often_as_the_pace_says(live: Any, seconds: float) -> None:
+    """Also where nothing happens at all."""
+
+    async def history(rig: Any) -> None:
+        looks, observe = 0, rig.runtime.observe
+
+        async def counted() -> Any:
+            nonlocal looks
+            looks += 1
+            return await observe()
+
+        async with rig.running(resync=seconds):
+            await rig.phase(await rig.add(), Phase.RUNNING)
+            await asyncio.sleep(100)
+            rig.runtime.observe = counted
+            await asyncio.sleep(10.5 * seconds)
+        assert looks in {10, 11}
+
+    live(history)
