@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,18 +16,22 @@ import httpx
 from agentpod_client import Client, ClientError
 
 IMAGE = "agentpod-echo:0.1.0"
-NOTE = "what I must never forget"
+MEMORY = 128 * 1024 * 1024
+"""The limit of memory of the light agent that names none."""
 
 
 @dataclass
 class Pod:
-    """A pod as it was when it was made."""
+    """A pod as it was when it was made, and as its operator wants it; ``note`` is what it was told to keep in mind."""
 
     tenant: str
     name: str
     id: str
-    address: str
-    token: str
+    note: str
+    address: str = ""
+    token: str = ""
+    image: str = IMAGE
+    memory: int = MEMORY
     is_stopped: bool = False
 
     @property
@@ -35,7 +41,10 @@ class Pod:
 
 
 class Tenancy:
-    """One tenant's pods, and its operator."""
+    """One tenant's pods, and its operator.
+
+    ``done`` counts what was done to the pods, by whomever; ``chance`` is what that is chosen by.
+    """
 
     def __init__(self, platform: Any, tenant: str, size: int) -> None:
         self.platform = platform
@@ -45,6 +54,8 @@ class Tenancy:
         self.client: Client = platform.call(client_of, platform)
         self.made = 0
         self.gone: list[str] = []
+        self.done: Counter[str] = Counter()
+        self.chance = random.Random(tenant)
         self.ask(self.client.create_tenant, slug=tenant, name=tenant)
         for _ in range(size):
             self.make()
@@ -73,7 +84,7 @@ class Tenancy:
         self.made += 1
         name = f"pod{self.made}"
         made, _ = self.ask(self.client.create_pod, self.tenant, name=name, adapter="echo")
-        self.pods.append(Pod(self.tenant, name, made["id"], "", ""))
+        self.pods.append(Pod(self.tenant, name, made["id"], f"never forget {self.tenant}/{name}"))
 
     def settle(self, pod: Pod) -> None:
         """Wait until a new pod answers; let it learn something, and learn what must stay as it is."""
@@ -91,15 +102,15 @@ class Tenancy:
             if not self.notes(pod):
                 headers = {"Host": f"{pod.host}:{self.platform.http}"}
                 url = f"http://127.0.0.1:{self.platform.http}/notes"
-                self.platform.call(httpx.post, url, headers=headers, json={"text": NOTE}, timeout=5)
+                self.platform.call(httpx.post, url, headers=headers, json={"text": pod.note}, timeout=5)
             pod.address, pod.token = address, token
-            return NOTE in self.notes(pod)
+            return bool(self.notes(pod))
         return False
 
     def notes(self, pod: Pod) -> str:
         """Give what the agent knows, through the router."""
         answer = self.platform.get(pod.host, "/notes")
-        return answer.text if answer.status_code == httpx.codes.OK and NOTE in answer.text else ""
+        return answer.text if answer.status_code == httpx.codes.OK and pod.note in answer.text else ""
 
     def name(self, pod: Pod) -> str:
         """Give the name of its container."""
@@ -112,11 +123,16 @@ class Tenancy:
     def resize(self, pod: Pod, memory: int) -> None:
         """Change its limit of memory."""
         self.ask(self.client.update_pod, self.tenant, pod.name, memory=memory)
+        pod.memory = memory
+
+    def change_image(self, pod: Pod, image: str) -> None:
+        """Change what it is made of."""
+        self.ask(self.client.update_pod, self.tenant, pod.name, image=image)
+        pod.image = image
 
     def restart(self, pod: Pod) -> None:
-        """Restart it, unless it is stopped."""
-        if not pod.is_stopped:
-            self.ask(self.client.restart_pod, self.tenant, pod.name)
+        """Restart it."""
+        self.ask(self.client.restart_pod, self.tenant, pod.name)
 
     def stop(self, pod: Pod) -> None:
         """Stop it."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from real.hands import LOOSE
+from agentpod_client import Client
 from real.receiver import Receiver
 from real.tenancy import Pod, Tenancy
 
@@ -19,6 +19,8 @@ SPEAK_OF = {
     "CrashLoop": WORST[1:],
 }
 """The alerts of which one must have been raised where there is such an event of a pod."""
+BLAMES = frozenset({"ContainerExited", "RestartedByEngine", "StartTooSlow", "NotAnswering", "Degraded", "CrashLoop"})
+"""The events by which something is held against an agent."""
 
 
 def untruths(tenancy: Tenancy) -> Iterator[str]:
@@ -37,6 +39,17 @@ def untruths(tenancy: Tenancy) -> Iterator[str]:
     for pod in tenancy.pods:
         found = _of_pod(tenancy, pod, seen.get(pod.id, []), status)
         yield from (f"{pod.tenant}/{pod.name}: {what}" for what in found)
+
+
+def newest_event(platform: Any, client: Client) -> int:
+    """Give the number of the last thing that happened."""
+    return max(platform.call(lambda: [event["seq"] for event in client.list_events(limit=1)]), default=0)
+
+
+def blamed(platform: Any, client: Client, after: int) -> list[str]:
+    """List what was held against agents since that event."""
+    events = platform.call(lambda: list(client.list_events(after=after)))
+    return [f"{one['reason']} of {one['tenant']}/{one['pod']}" for one in events if one["reason"] in BLAMES]
 
 
 def untold(tenancy: Tenancy, receiver: Receiver) -> Iterator[str]:
@@ -80,13 +93,20 @@ def _of_pod(tenancy: Tenancy, pod: Pod, seen: list[tuple[str, str]], status: dic
     if seen != [(tenancy.name(pod), "running")] or not found["status"]["ready"]:
         yield f"it is {said}, and there are {seen}"
         return
-    container = tenancy.platform.container(pod.id)
-    if container["HostConfig"]["Memory"] == LOOSE or container["HostConfig"]["RestartPolicy"]["Name"] == "always":
-        yield "its limits are those that somebody else gave it"
+    yield from _otherwise_made(pod, tenancy.platform.container(pod.id))
+    yield from _unanswered(tenancy, pod)
+
+
+def _otherwise_made(pod: Pod, container: dict[str, Any]) -> Iterator[str]:
+    """Compare its container with what was asked for."""
+    memory, policy = container["HostConfig"]["Memory"], container["HostConfig"]["RestartPolicy"]["Name"]
+    if memory != pod.memory or policy == "always":
+        yield f"its limits are those that somebody else gave it: {memory} and not {pod.memory}, started again {policy}"
+    if container["Config"]["Image"] != pod.image:
+        yield f"its image is {container['Config']['Image']} and not {pod.image}"
     addresses = [one["IPAddress"] for one in container["NetworkSettings"]["Networks"].values()]
     if pod.address and addresses != [pod.address]:
         yield f"its addresses are {addresses} and not {pod.address}"
-    yield from _unanswered(tenancy, pod)
 
 
 def _unanswered(tenancy: Tenancy, pod: Pod) -> Iterator[str]:

@@ -68,6 +68,7 @@ def _of_pod(world: World, pod: PodInput) -> Iterator[str]:  # noqa: C901, PLR091
     data = world.data(pod.id)
     if data in world.engine.kept and data not in world.engine.volumes:
         yield "its volume is gone"
+        return
     routed = [route for (_, key), route in world.board.routes.items() if key == pod.id]
     if desired.wanted is Wanted.STOPPED:
         if own and own.state in LIVING:
