@@ -144,12 +144,13 @@ def test_a_notifier_is_changed(agentpod, server, tmp_path):
     """What is named is sent, for the generation that there is; secrets come from files."""
     (tmp_path / "key").write_text("whsec_1234\n")
     options = ("--set", "a=b", "--secret", f"key=@{tmp_path / 'key'}", "--unset", "next_key", "--unset", "x.y")
+    options += ("--unset", "x.yz")
     more = ("--min-severity", "error", "--reason", "Hung", "--reason", "Blocked", "--tenant", "acme")
     ended, asked = change(agentpod, server, *options, *more)
     assert (ended.code, ended.out) == (0, "Notifier ops is changed.\n")
     assert (asked.headers["if-match"], asked.query["tenant"]) == ('"1"', "acme")
     assert asked.body == {
-        "config": {"next_key": None, "x": {"y": None}},
+        "config": {"next_key": None, "x": {"y": None, "yz": None}},
         "set": {"a": "b"},
         "secrets": {"key": "whsec_1234"},
         "min_severity": "error",
@@ -171,6 +172,12 @@ def test_a_notifier_is_paused(agentpod, server):
         ((), "say what to change"),
         (("--reason", "Hung", "--all-reasons"), "not both"),
         (("--set", "a=b", "--unset", "a"), "given twice"),
+        (("--unset", "a", "--unset", "a"), "given twice"),
+        (("--unset", "a", "--unset", "a.b"), "a.b lies within a"),
+        (("--unset", "a.b.c", "--unset", "a.b"), "a.b.c lies within a.b"),
+        (("--unset", "a.b", "--unset", "a.b.c.d"), "a.b.c.d lies within a.b"),
+        (("--set", "a.b=1", "--unset", "a"), "a.b lies within a"),
+        (("--set", "a=1", "--unset", "a.b"), "a.b lies within a"),
     ],
 )
 def test_a_change_that_cannot_be_meant_is_not_sent(agentpod, server, options, said):

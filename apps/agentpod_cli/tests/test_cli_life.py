@@ -305,9 +305,10 @@ def test_reconcile_waits_until_the_leader_has_looked(agentpod, server, make_oper
     asked = {"dry_run": False, "passes": 1, "items": [], "operation": make_operation("pending")}
     server.on("POST", "/reconcile", asked, status=202)
     server.on("GET", "/operations/op-1", make_operation("running"))
-    server.on("GET", "/operations/op-1", make_operation("succeeded"))
+    result = {"passes": 2, "ended": 2, "unfinished": []}
+    server.on("GET", "/operations/op-1", make_operation("succeeded", result=result))
     ended = agentpod("reconcile", "acme/support")
-    assert (ended.code, ended.out) == (0, "Looked at: 1.\n")
+    assert (ended.code, ended.out) == (0, "Looked at: 2.\n")
     assert server.asked("POST", "/reconcile")[0].body == {"dry_run": False, "tenant": "acme", "pod": "support"}
     assert len(server.asked("GET", "/operations/op-1")) == 2
 
@@ -327,6 +328,19 @@ def test_reconcile_that_failed_says_why(agentpod, server, make_operation):
     assert ended.code == 1
     assert "The engine does not answer." in ended.err
     assert "Start it." in ended.err
+
+
+def test_reconcile_names_what_the_engine_is_still_at(agentpod, server, make_operation):
+    """What nobody has looked at is not counted: it is named, and the exit code is that of what took too long."""
+    asked = {"dry_run": False, "passes": 3, "items": [], "operation": make_operation("pending")}
+    server.on("POST", "/reconcile", asked, status=202)
+    result = {"passes": 3, "ended": 1, "unfinished": ["acme/support", "acme/sales", "routes"]}
+    server.on("GET", "/operations/op-1", make_operation("succeeded", result=result))
+    ended = agentpod("reconcile")
+    assert (ended.code, ended.out) == (5, "Looked at: 1.\n")
+    assert "Not looked at to the end: acme/support, acme/sales, routes\n" in ended.err
+    ended = agentpod("reconcile", "-o", "json")
+    assert (ended.code, json.loads(ended.out)["result"]) == (5, result)
 
 
 def test_reconcile_need_not_wait(agentpod, server, make_operation):

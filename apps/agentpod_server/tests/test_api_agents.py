@@ -11,7 +11,7 @@ from agentpod_core.ports import Sample
 from agentpod_core.values.names import container_name, network_name, owner_labels, volume_name
 from agentpod_core.values.reports import ProbeResult
 from agentpod_server.records import Scope
-from agentpod_server.services import passes
+from agentpod_server.services import passes, stays
 from agentpod_server.store import history
 from agentpod_server.testing import IMAGE, INSTANCE, eventually
 
@@ -156,7 +156,8 @@ async def test_a_pass_that_takes_long_holds_up_nobody(api, rig, monkeypatch):
     ended = await looked(api, tenant="acme")
     assert (ended["status"], ended["progress"]["line"]) == ("succeeded", "1/2, still at: acme/slow")
     kept = await rig.services.operations.get(Scope(), ended["id"])
-    assert kept.result == {"passes": 2, "unfinished": ["acme/slow"]}
+    assert kept.result == {"passes": 2, "ended": 1, "unfinished": ["acme/slow"]}
+    assert ended["result"] == kept.result
     assert looked_at[-1] == "routes"
 
 
@@ -369,6 +370,19 @@ async def test_logs_are_followed_until_the_server_wants_to_exit(api, rig):
                 assert [line async for line in lines] == []
             finally:
                 rig.stopping = False
+
+
+async def test_logs_are_followed_while_the_token_holds(api, rig, monkeypatch):
+    """The output of a pod goes on to nobody whose token was revoked meanwhile."""
+    monkeypatch.setattr(stays, "EVERY", 0.05)
+    container(rig, await running(rig, api)).output[:] = [b"one"]
+    token = await rig.token_for(tenant="acme")
+    path = f"{MAIN}/logs?follow=true"
+    async with asyncio.timeout(60), rig.client(token) as client, client.stream("GET", path) as response:
+        lines = response.aiter_lines()
+        assert await anext(lines) == "one"
+        await rig.services.identity.revoke_token(Scope(), (await rig.services.identity.by_token(token)).token)
+        assert [line async for line in lines] == []
 
 
 async def test_head_of_quiet_logs_ends_and_leaves_nobody_following(api, rig):

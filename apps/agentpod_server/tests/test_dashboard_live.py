@@ -121,7 +121,9 @@ async def test_a_tenants_page_is_not_told_of_others(rig, api):
     scope = (await rig.services.identity.by_token(rig.token)).scope("r")
     scope = type(scope)(tenant_id=pod.tenant_id, actor="user:ann")
     since = datetime.now(UTC) - timedelta(hours=1)
-    source = live.stream(rig.services, lambda: rig.listener.follow("status"), scope, after=0, since=since)
+    source = live.stream(
+        rig.services, lambda: rig.listener.follow("status"), scope, after=0, since=since, is_over=lambda: False
+    )
     seen = ""
     async with contextlib.aclosing(source) as stream, asyncio.timeout(10):
         async for chunk in stream:

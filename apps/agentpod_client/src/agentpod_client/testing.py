@@ -273,6 +273,7 @@ def an_operation(status: str = "running", **more: Any) -> dict[str, Any]:
         "status": status,
         "progress": {"percent": None, "line": "Pulling"},
         "error": None,
+        "result": {},
         "created_by": "admin",
         "created_at": _CREATED,
         "updated_at": _CREATED,

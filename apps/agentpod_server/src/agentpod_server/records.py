@@ -114,11 +114,15 @@ class EnginePart(Struct, frozen=True, kw_only=True):
 
 
 class EventRecord(Struct, frozen=True, kw_only=True):
-    """Something that happened. ``tenant`` and ``pod`` are slugs, empty where it belongs to none."""
+    """Something that happened. ``tenant`` and ``pod`` are slugs, empty where it belongs to none.
+
+    The slug of a tenant that is gone may be another customer's by now; ``tenant_id`` never is.
+    """
 
     seq: int
     id: str
     at: datetime
+    tenant_id: str | None
     tenant: str
     pod: str
     kind: str
@@ -154,11 +158,15 @@ class Failure(Struct, frozen=True, kw_only=True):
 
 
 class OperationRecord(Struct, frozen=True, kw_only=True):
-    """A long verb as data. ``tenant`` is a slug or empty; ``params`` is what the verb was asked."""
+    """A long verb as data. ``tenant`` is a slug or empty; ``params`` is what the verb was asked.
+
+    ``tenant_id`` is whose it is: of the tenant that asked or that it is about.
+    """
 
     id: str
     kind: str
     target: str
+    tenant_id: str | None
     tenant: str
     status: OperationStatus
     progress: Progress

@@ -81,6 +81,13 @@ def embedded_postgres(settings: Settings, state: State) -> EmbeddedPostgres | No
     return EmbeddedPostgres(state, port=settings.database_port) if settings.database_url is None else None
 
 
+def pace(settings: Settings) -> Pace:
+    """Give how often a server looks at everything by these settings, and how many agents it lets boot at once."""
+    return Pace(
+        resync=settings.resync_interval * settings.time_scale, slots=os.cpu_count() or 1, scale=settings.time_scale
+    )
+
+
 async def open_database(settings: Settings, state: State) -> Access:
     """Bring the database up to date, starting the embedded one where none is named; gives the URLs of its roles.
 
@@ -163,11 +170,7 @@ async def assembled(  # noqa: PLR0913 - what a server is made of
             holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             probe=host.probe,
             links=links,
-            pace=Pace(
-                resync=settings.resync_interval * settings.time_scale,
-                slots=os.cpu_count() or 1,
-                scale=settings.time_scale,
-            ),
+            pace=pace(settings),
         )
         hub = EventHub(database, lambda: listener.follow("events"))
         census = Census(database, controller, hub, telemetry.registry)

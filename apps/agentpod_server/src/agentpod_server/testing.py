@@ -92,6 +92,13 @@ class TalkerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     bots: tuple[Bot, ...] = ()
 
 
+_PROBES = {
+    "unprobed": Probe(probe="nobody"),
+    "nonsense": Probe(probe="always", interval=1e12, timeout=0.0, failures=0),
+}
+"""How an agent is asked after some greetings."""
+
+
 class TalkerAdapter(AgentAdapter[TalkerConfig]):
     """A kind of agent with all that an adapter can have."""
 
@@ -106,7 +113,7 @@ class TalkerAdapter(AgentAdapter[TalkerConfig]):
     }
 
     def workload(self, config: TalkerConfig, pod: Pod, package: Package | None) -> Workload:
-        """Render; ``refuse`` and ``break`` as greeting do what they say."""
+        """Render; some greetings do what they say."""
         del package
         if config.greeting == "refuse":
             raise ConfigError(
@@ -123,7 +130,7 @@ class TalkerAdapter(AgentAdapter[TalkerConfig]):
             files=tuple(File(path=f"{SECRETS_PATH}/{number}", parts=(ref,)) for number, ref in enumerate(hidden)),
             ports=(Port(name="http", number=8080),),
             volumes=(Volume(name="data", path="/data"),),
-            probe=Probe(probe="nobody" if config.greeting == "unprobed" else "always"),
+            probe=_PROBES.get(config.greeting, Probe(probe="always")),
             route=RouteSpec(port="http"),
             resources=pod.resources,
         )

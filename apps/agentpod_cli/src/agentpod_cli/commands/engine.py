@@ -5,13 +5,17 @@ from __future__ import annotations
 import click
 
 from agentpod_cli.app import App
+from agentpod_cli.errors import CliError
+from agentpod_cli.exits import Exit
 from agentpod_cli.inputs import REFERENCE, Reference
 from agentpod_cli.options import Verb, complete_pods, output_option, pass_app, server_options, wait_options
 from agentpod_cli.progress import steps
 from agentpod_cli.render import plans
+from agentpod_cli.render.amounts import clean
 from agentpod_cli.render.formats import Output, document
 from agentpod_cli.wait import Waiter
 from agentpod_client.bodies import ReconcileRequest
+from agentpod_client.shapes import Operation
 
 
 @click.command(cls=Verb)
@@ -53,5 +57,15 @@ def reconcile(  # noqa: PLR0913 - click's options
             app.say(name)
     elif dry_run:
         app.say(plans.describe(answer["items"], app.texts) or app.texts("plan.nothing_at_all"))
+    elif operation and wait:
+        app.say(app.texts("plan.looked", count=operation["result"].get("ended", answer["passes"])))
     else:
-        app.say(app.texts("plan.looked" if wait else "plan.asked", count=answer["passes"]))
+        app.say(app.texts("plan.asked", count=answer["passes"]))
+    if operation and wait:
+        _demand_all(operation)
+
+
+def _demand_all(operation: Operation) -> None:
+    """Refuse to call it done while the engine is still at something: the operation itself does not wait for that."""
+    if unfinished := operation["result"].get("unfinished"):
+        raise CliError("StillAtIt", Exit.NOT_READY, names=clean(", ".join(map(str, unfinished))))

@@ -226,12 +226,24 @@ def _patch(values: dict[str, str], hidden: dict[str, str], unset: Sequence[str])
         patch["set"] = values
     if hidden:
         patch["secrets"] = hidden
+    named = [*values, *hidden]
     for path in unset:
-        if path in values or path in hidden:
-            raise misused("given_twice", option="--unset", path=path)
+        _demand_apart(path, named)
+        named.append(path)
         place = patch.setdefault("config", {})
         *parents, last = path.split(".")
         for key in parents:
             place = place.setdefault(key, {})
         place[last] = None
     return patch
+
+
+def _demand_apart(path: str, others: Sequence[str]) -> None:
+    """Refuse to take away what is named besides, what lies within that, or what that lies within."""
+    parts = path.split(".")
+    for other in others:
+        whole, within = sorted((parts, other.split(".")), key=len)
+        if whole == within:
+            raise misused("given_twice", option="--unset", path=path)
+        if whole == within[: len(whole)]:
+            raise misused("overlapping", path=".".join(within), other=".".join(whole))

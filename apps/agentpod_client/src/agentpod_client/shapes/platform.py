@@ -49,7 +49,7 @@ class OperationError(TypedDict):
 
 
 class Operation(TypedDict):
-    """A long verb as data."""
+    """A long verb as data; ``result`` is what came of it, by its kind."""
 
     id: str
     kind: str
@@ -58,6 +58,7 @@ class Operation(TypedDict):
     status: str
     progress: Progress
     error: OperationError | None
+    result: dict[str, Any]
     created_by: str
     created_at: str
     updated_at: str

@@ -30,6 +30,7 @@ from agentpod_server.api.shapes import (
 )
 from agentpod_server.records import Scope
 from agentpod_server.services import Services, usage
+from agentpod_server.services.identity import Caller
 
 
 class AgentsController(Controller):
@@ -86,16 +87,20 @@ class AgentsController(Controller):
         tenant: FromPath[str],
         pod: FromPath[str],
         services: NamedDependency[Services],
+        caller: NamedDependency[Caller],
         asking: NamedDependency[Scope],
         tail: Annotated[int | None, QueryParameter(ge=0, le=100_000, description="Only so many last lines.")] = None,
         follow: Annotated[bool, QueryParameter(description="Go on until the container ends.")] = False,  # noqa: FBT002
         since: Annotated[datetime | None, QueryParameter(description="Only lines from then on.")] = None,
     ) -> Stream:
-        """Read the output of a pod's container; with ``follow`` the answer ends when the container does."""
+        """Read the output of a pod's container; with ``follow`` the answer ends when the container does.
+
+        It also ends within 15 seconds once its token is worthless.
+        """
         found = await services.pods.get(asking, tenant, pod)
         lines = await services.agents.logs(found, tail=tail, follow=follow, since=since)
         return Stream(
-            streams.text_lines(lines, services.should_exit),
+            streams.while_welcome(services, caller, lambda is_over: streams.text_lines(lines, is_over)),
             media_type=MediaType.TEXT,
             headers=streams.UNBUFFERED,
         )
@@ -172,8 +177,9 @@ async def reconcile(
 ) -> Response[ReconcileView]:
     """Ask for a pass over the pods that are named, or say with ``dry_run`` what it would do.
 
-    The passes are an operation: whichever process leads has them. It succeeds once they have ended; its result names
-    as ``unfinished`` the pods at which the engine still is when no pass has ended for 30 seconds.
+    The passes are an operation: whichever process leads has them. It succeeds once they have ended, or no pass has
+    ended for 30 seconds. Its result says how many of the ``passes`` have ``ended``, and names as ``unfinished`` what
+    the engine is still at: pods, networks of tenants by the tenant, and ``routes``; at most 100 of them.
     """
     if data.pod is not None and data.tenant is None:
         problem = Problem(

@@ -46,7 +46,8 @@ TAGS: Final = {
         "parameters `after`, `tenant` and `pod`. A client that cannot set the Authorization header sends a first "
         'message within 10 seconds: `{"token": "ap_...", "after": null, "tenant": null, "pod": null}`. Who asks for '
         'events that are kept no longer gets `{"missed": true}` first. The socket is closed '
-        "with 4401 (not authenticated), 4404 (no such tenant or pod), 4429 (too slow), or 1001 (the server goes)."
+        "with 4401 (not authenticated, or not any more), 4404 (no such tenant or pod), 4429 (too slow), or 1001 (the "
+        "server goes)."
     ),
     "Alerts": "What a person should know, and when nobody is to be told.",
     "Notifiers": "Whom alerts are told, and by what way.",

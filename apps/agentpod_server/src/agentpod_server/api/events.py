@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import re
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -63,6 +64,7 @@ class Hello(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 async def events(  # noqa: PLR0913 - the filters of a listing
     request: Request[Any, Any, Any],
     services: NamedDependency[Services],
+    caller: NamedDependency[Caller],
     asking: NamedDependency[Scope],
     language: NamedDependency[Language],
     after: After = None,
@@ -75,15 +77,19 @@ async def events(  # noqa: PLR0913 - the filters of a listing
 
     With ``Accept: text/event-stream`` the answer goes on: events from ``Last-Event-ID`` or ``after``
     on, or only new ones; a comment every 15 quiet seconds. Where events after that number are kept no
-    longer, the event ``missed`` comes first.
+    longer, the event ``missed`` comes first. The stream ends within 15 seconds once its token is worthless.
     """
     resumed = _resume_from(request.headers.get("last-event-id"), after)
     if EVENT_STREAM in request.headers.get("accept", ""):
         await services.events.look_up(asking, tenant, pod)
         has_missed = await services.events.has_missed(asking, resumed, tenant=tenant, pod=pod)
-        source = services.events.stream(asking, after=resumed, tenant=tenant, pod=pod)
-        told = streams.server_sent(source, language, has_missed=has_missed)
-        return Stream(told, media_type=EVENT_STREAM, headers=streams.UNBUFFERED)
+
+        def source(is_over: Callable[[], bool]) -> AsyncIterator[bytes]:
+            told = services.events.stream(asking, after=resumed, tenant=tenant, pod=pod, is_over=is_over)
+            return streams.server_sent(told, language, has_missed=has_missed)
+
+        lasting = streams.while_welcome(services, caller, source)
+        return Stream(lasting, media_type=EVENT_STREAM, headers=streams.UNBUFFERED)
     found, following = await services.events.listing(
         asking, after=after, tenant=tenant, pod=pod, cursor=cursor, limit=limit
     )
@@ -101,7 +107,7 @@ async def events_socket(
     """Send the events of ``/events`` as JSON messages.
 
     The token comes as a bearer header, or for browsers in a first message with ``token`` and the
-    filters.
+    filters. Within 15 seconds of its end the socket is closed.
     """
     await socket.accept()
     hello: Hello | None = None
@@ -119,8 +125,7 @@ async def events_socket(
     except AgentPodError:
         await socket.close(code=NOT_FOUND)
         return
-    language = requests.language(socket.scope)
-    sending = asyncio.create_task(_send(socket, services, asking, language, after, tenant, pod))
+    sending = asyncio.create_task(_send(socket, services, caller, after, tenant, pod))
     leaving = asyncio.create_task(_until_gone(socket))
     try:
         await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -144,25 +149,27 @@ async def _introduced(socket: WebSocket[Any, Any, Any], services: Services) -> t
 async def _send(  # noqa: PLR0913 - the filters of a stream
     socket: WebSocket[Any, Any, Any],
     services: Services,
-    asking: Scope,
-    language: Language,
+    caller: Caller,
     after: int | None,
     tenant: str | None,
     pod: str | None,
 ) -> int:
     """Send until the stream ends; gives the code to close with."""
+    asking, language = caller.scope(requests.request_id(socket.scope)), requests.language(socket.scope)
     if await services.events.has_missed(asking, after, tenant=tenant, pod=pod):
         await socket.send_text('{"missed":true}')
-    async with aclosing(services.events.stream(asking, after=after, tenant=tenant, pod=pod)) as source:  # type: ignore[type-var]
-        try:
-            async for event in source:
-                if event is not None:
-                    await socket.send_text(msgspec.json.encode(views.event_view(event, language)).decode())
-        except TooSlowError:
-            return TOO_SLOW
-        except AgentPodError as error:
-            _log.info("a socket of events ends: %s", error)
-    return GOING_AWAY
+    async with services.identity.staying(caller) as stay:
+        told = services.events.stream(asking, after=after, tenant=tenant, pod=pod, is_over=lambda: stay.is_over)
+        async with aclosing(told) as source:  # type: ignore[type-var]
+            try:
+                async for event in source:
+                    if event is not None:
+                        await socket.send_text(msgspec.json.encode(views.event_view(event, language)).decode())
+            except TooSlowError:
+                return TOO_SLOW
+            except AgentPodError as error:
+                _log.info("a socket of events ends: %s", error)
+        return UNAUTHENTICATED if stay.is_over else GOING_AWAY
 
 
 async def _until_gone(socket: WebSocket[Any, Any, Any]) -> None:

@@ -1,6 +1,7 @@
-"""Answers that go on: events as Server-Sent Events, and lines of text. Both end when the server wants to exit.
+"""Answers that go on: events as Server-Sent Events, and lines of text, for as long as their caller is welcome.
 
-An open stream would otherwise keep the server from stopping for as long as its client likes.
+They end when the server wants to exit: an open stream would otherwise keep it from stopping for as long as its client
+likes.
 """
 
 from __future__ import annotations
@@ -17,13 +18,30 @@ from agentpod_core import AgentPodError
 from agentpod_core.catalogue import Language
 from agentpod_server.api import views
 from agentpod_server.records import EventRecord
+from agentpod_server.services import Services
 from agentpod_server.services.hub import TooSlowError
+from agentpod_server.services.identity import Caller
 
 UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _POLL = 0.5
 _CHUNK = 32 * 1024
 
 _log = logging.getLogger(__name__)
+
+
+async def while_welcome(
+    services: Services, caller: Caller, source: Callable[[Callable[[], bool]], AsyncIterator[bytes]]
+) -> AsyncIterator[bytes]:
+    """Go on with what ``source`` makes. It is given what says when it has to end.
+
+    It has to once the server wants to exit, and once the caller would not be let in any more: whoever comes again then
+    is told why.
+    """
+    async with services.identity.staying(caller) as stay:
+        parts = source(lambda: services.should_exit() or stay.is_over)
+        async with aclosing(parts):  # type: ignore[type-var]
+            async for part in parts:
+                yield part
 
 
 async def server_sent(

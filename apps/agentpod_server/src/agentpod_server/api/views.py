@@ -268,6 +268,7 @@ def operation_view(operation: OperationRecord, language: Language) -> OperationV
             repair=catalogue.repair(error.reason, error.params, language),
             params=error.params,
         ),
+        result=operation.result,
         created_by=operation.created_by,
         created_at=operation.created_at,
         updated_at=operation.updated_at,

@@ -28,6 +28,7 @@ from agentpod_server.dashboard.pages import Anything
 from agentpod_server.records import EventRecord, Scope
 from agentpod_server.services import Services
 from agentpod_server.services.hub import TooSlowError
+from agentpod_server.services.identity import Caller
 
 LONGEST: Final = 3600.0
 """Seconds until a stream ends and its page has to ask, and be recognised, again."""
@@ -77,6 +78,7 @@ class News:
 async def live(  # noqa: PLR0913 - what a page tells
     request: Anything,
     services: NamedDependency[Services],
+    caller: NamedDependency[Caller],
     asking: NamedDependency[Scope],
     follow_statuses: NamedDependency[Follow],
     after: After = None,
@@ -91,14 +93,24 @@ async def live(  # noqa: PLR0913 - what a page tells
     now = datetime.now(UTC)
     # No page was made outside of these; a skew before the first moment, or UTC after the last, is in no calendar.
     moment = min(max(since, _FIRST), now) if since and since.tzinfo else now
-    told = stream(services, follow_statuses, asking, after=start, since=moment - _SKEW)
+
+    def source(is_over: Callable[[], bool]) -> AsyncIterator[bytes]:
+        return stream(services, follow_statuses, asking, after=start, since=moment - _SKEW, is_over=is_over)
+
+    told = streams.while_welcome(services, caller, source)
     return Stream(told, media_type="text/event-stream", headers=streams.UNBUFFERED)
 
 
-async def stream(
-    services: Services, follow: Follow, asking: Scope, *, after: int | None, since: datetime
+async def stream(  # noqa: PLR0913 - what a page tells
+    services: Services,
+    follow: Follow,
+    asking: Scope,
+    *,
+    after: int | None,
+    since: datetime,
+    is_over: Callable[[], bool],
 ) -> AsyncIterator[bytes]:
-    """Write the event stream until the server ends, an hour is over, or the database goes away."""
+    """Write the event stream until ``is_over`` says so, an hour is over, or the database goes away."""
     news = News()
     tasks = [
         asyncio.create_task(_happenings(services, asking, after, news), name="live-events"),
@@ -107,7 +119,7 @@ async def stream(
     begun = spoke = time.monotonic()
     try:
         yield b"retry: 1000\n\n"
-        while not services.should_exit() and time.monotonic() - begun < LONGEST and not any(map(_is_over, tasks)):
+        while not is_over() and time.monotonic() - begun < LONGEST and not any(task.done() for task in tasks):
             names, seq = await news.next(_POLL)
             number = b"id: %d\n" % seq if seq else b""
             if names:
@@ -171,7 +183,3 @@ async def _is_visible(services: Services, asking: Scope, pod_id: str) -> bool:
     except NotFoundError:
         return False
     return True
-
-
-def _is_over(task: asyncio.Task[None]) -> bool:
-    return task.done()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 from litestar import Controller, MediaType, Response, get
@@ -20,6 +21,7 @@ from agentpod_server.dashboard.pages import Anything
 from agentpod_server.dashboard.pods import pod_of
 from agentpod_server.records import Scope
 from agentpod_server.services import Services
+from agentpod_server.services.identity import Caller
 
 TAILS = (100, 500, 2000)
 _UNSEEN = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f]")
@@ -67,6 +69,7 @@ class LogPages(Controller):
         self,
         ref: FromPath[str],
         services: NamedDependency[Services],
+        caller: NamedDependency[Caller],
         asking: NamedDependency[Scope],
         tail: Tail = TAILS[0],
     ) -> Stream:
@@ -75,8 +78,12 @@ class LogPages(Controller):
         lines = await services.agents.logs(found, tail=tail, follow=True)
         until = time.monotonic() + LONGEST
         readable = (_UNSEEN.sub(b"", line) async for line in lines)
+
+        def source(is_over: Callable[[], bool]) -> AsyncIterator[bytes]:
+            return streams.text_lines(readable, lambda: is_over() or time.monotonic() > until)
+
         return Stream(
-            streams.text_lines(readable, lambda: services.should_exit() or time.monotonic() > until),
+            streams.while_welcome(services, caller, source),
             media_type=MediaType.TEXT,
             headers=streams.UNBUFFERED,
         )

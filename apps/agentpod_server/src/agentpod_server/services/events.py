@@ -61,32 +61,39 @@ class Events:
         return found, self._cursors.write(scope, "events", filters, (str(found[-1].seq),)) if full else None
 
     async def stream(
-        self, scope: Scope, *, after: int | None = None, tenant: str | None = None, pod: str | None = None
+        self,
+        scope: Scope,
+        *,
+        after: int | None = None,
+        tenant: str | None = None,
+        pod: str | None = None,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> AsyncIterator[EventRecord | None]:
-        """Yield events as they come, from ``after`` on or only new ones.
+        """Yield events as they come, from ``after`` on or only new ones, until ``is_over`` says so.
 
         None comes first, once nothing can be missed any more, and after every 15 quiet seconds.
 
         Raises:
             TooSlowError: the reader did not keep up.
         """
-        if scope.tenant_id is not None:
-            async with self._database.transaction(scope):
-                tenant = (await tenants.by_id(scope.tenant_id)).slug
-        async with self._hub.subscribe(tenant=tenant, pod=pod) as subscription:
+        async with self._hub.subscribe(tenant_id=scope.tenant_id, tenant=tenant, pod=pod) as subscription:
             yield None
             sent = after or 0
             while after is not None:
                 async with self._database.transaction(scope):
                     missed = await events.listing(after=sent, tenant=tenant, pod=pod, limit=_PAGE)
                 for event in missed:
+                    if is_over():
+                        return
                     sent = event.seq
                     yield event
                 if len(missed) < _PAGE:
                     break
             quiet_since = time.monotonic()
-            while not self._should_exit():
+            while not (self._should_exit() or is_over()):
                 news = await subscription.next(_POLL)
+                if is_over():
+                    return
                 if news is not None:
                     if news.seq > sent:
                         sent = news.seq

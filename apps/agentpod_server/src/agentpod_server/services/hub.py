@@ -28,9 +28,20 @@ class TooSlowError(Exception):
 
 
 class Subscription:
-    """One listener's view: events of a tenant or pod (slugs), or of all, in the order of ``seq``."""
+    """One listener's view: events of a tenant or pod (slugs), or of all, in the order of ``seq``.
 
-    def __init__(self, *, tenant: str | None = None, pod: str | None = None, backlog: int = _BACKLOG) -> None:
+    A listener who may see one tenant alone gives its id: the slug is somebody else's once that tenant is gone.
+    """
+
+    def __init__(
+        self,
+        *,
+        tenant_id: str | None = None,
+        tenant: str | None = None,
+        pod: str | None = None,
+        backlog: int = _BACKLOG,
+    ) -> None:
+        self._tenant_id = tenant_id
         self._tenant = tenant
         self._pod = pod
         self._queue: asyncio.Queue[EventRecord] = asyncio.Queue(backlog)
@@ -53,12 +64,19 @@ class Subscription:
 
     def offer(self, event: EventRecord) -> None:
         """Hand over an event, if it is one that the listener asked for."""
-        if self._is_lost or (self._tenant or event.tenant) != event.tenant or (self._pod or event.pod) != event.pod:
+        if self._is_lost or not self._asked_for(event):
             return
         try:
             self._queue.put_nowait(event)
         except asyncio.QueueFull:
             self._is_lost = True
+
+    def _asked_for(self, event: EventRecord) -> bool:
+        return (
+            self._tenant_id in (None, event.tenant_id)
+            and self._tenant in (None, event.tenant)
+            and self._pod in (None, event.pod)
+        )
 
 
 class EventHub:
@@ -91,9 +109,11 @@ class EventHub:
                 await self._task
 
     @asynccontextmanager
-    async def subscribe(self, *, tenant: str | None = None, pod: str | None = None) -> AsyncIterator[Subscription]:
+    async def subscribe(
+        self, *, tenant_id: str | None = None, tenant: str | None = None, pod: str | None = None
+    ) -> AsyncIterator[Subscription]:
         """Listen while the block runs."""
-        subscription = Subscription(tenant=tenant, pod=pod)
+        subscription = Subscription(tenant_id=tenant_id, tenant=tenant, pod=pod)
         self._subscriptions.add(subscription)
         try:
             yield subscription

@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Collection
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
+import msgspec
 from msgspec import Struct
 
 from agentpod_core import AgentPodError, Clock, ConfigError, NotFoundError, Problem
 from agentpod_server.records import ApiTokenRecord, Role, Scope, SessionRecord, UserRecord
 from agentpod_server.services.attempts import Attempts
 from agentpod_server.services.passwords import Passwords
+from agentpod_server.services.stays import Stay, Stays
 from agentpod_server.store import audit, identity, tenants
 from agentpod_server.store.database import Database
 
@@ -25,12 +29,17 @@ _LONGEST_PASSWORD = 1024
 
 
 class Caller(Struct, frozen=True, kw_only=True):
-    """Somebody who was recognised: what they are called, what they may do, and how far they see."""
+    """Somebody who was recognised: what they are called, what they may do, and how far they see.
+
+    By what they were recognised is in ``token``, the id of a token, or ``session``, the hash of a session's id.
+    """
 
     actor: str
     role: Role
     tenant_id: str | None = None
     language: str = ""
+    token: str = ""
+    session: str = ""
 
     def scope(self, request_id: str) -> Scope:
         """Give the scope for one request of theirs."""
@@ -56,6 +65,7 @@ class Identity:
         self._clock = clock
         self._passwords = passwords or Passwords()
         self._attempts = Attempts(clock)
+        self._stays = Stays(self._welcome)
 
     # -------------------------------------------------------------------------------------- users
 
@@ -113,7 +123,7 @@ class Identity:
             if session is None or self._clock.now() >= session.created_at + _LONGEST:
                 return None
             await self._renew(raw_id, session)
-            return _of_user(session.user)
+            return msgspec.structs.replace(_of_user(session.user), session=identity.hashed(raw_id))
 
     async def logout(self, raw_id: str) -> None:
         """End a session; one that is over already is fine."""
@@ -174,7 +184,26 @@ class Identity:
             token = await identity.token(value)
         if token is None:
             return None
-        return Caller(actor=f"token:{token.name}", role=token.role, tenant_id=token.tenant_id)
+        return Caller(actor=f"token:{token.name}", role=token.role, tenant_id=token.tenant_id, token=token.id)
+
+    # -------------------------------------------------------------------------------------- stays
+
+    def staying(self, caller: Caller) -> AbstractAsyncContextManager[Stay[Caller]]:
+        """Give what says, while the block runs, whether a caller would not be let in any more.
+
+        It says so within 15 seconds of the end of their token, session, user or tenant.
+        """
+        return self._stays.begin(caller)
+
+    async def _welcome(self, callers: Collection[Caller]) -> set[Caller]:
+        tokens = {one.token for one in callers if one.token}
+        sessions = {one.session for one in callers if one.session}
+        async with self._database.transaction(_SYSTEM):
+            if tokens:
+                tokens = await identity.valid_tokens(tokens)
+            if sessions:
+                sessions = await identity.valid_sessions(sessions, begun_after=self._clock.now() - _LONGEST)
+        return {one for one in callers if one.token in tokens or one.session in sessions}
 
     # ------------------------------------------------------------------------------------- inside
 

@@ -174,7 +174,8 @@ class OperationRunner:
             try:
                 async with self._database.transaction(Scope(actor=operation.created_by)):
                     await operations.finish(operation.id, result=result, error=failure, epoch=epoch)
-                    events.append(_happening(operation, failure), tenant=operation.tenant)
+                    happening = _happening(operation, failure)
+                    events.append(happening, tenant_id=operation.tenant_id, tenant=operation.tenant)
             except ConflictError:
                 _log.info("operation %s is done again by another leader, whose outcome counts", operation.id)
             except NotFoundError:

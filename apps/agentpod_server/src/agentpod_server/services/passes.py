@@ -83,11 +83,10 @@ class Passes:
         await self._look({ROUTES: "routes"}, found)
         if found.troubles:
             raise _told(found)
-        result: dict[str, Any] = {"passes": len(pods)}
-        if found.unfinished:
-            result["unfinished"] = named = found.unfinished[:_MOST_NAMED]
+        named = found.unfinished[:_MOST_NAMED]
+        if named:
             report(f"{done}/{len(pods)}, still at: {', '.join(named)}")
-        return result
+        return {"passes": len(pods), "ended": done, "unfinished": named}
 
     async def _look(
         self, names: Mapping[str, str], found: _Looks, progress: Callable[[int], None] = lambda _: None

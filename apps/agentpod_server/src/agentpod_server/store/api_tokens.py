@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -54,6 +55,16 @@ async def token(value: str) -> ApiTokenRecord | None:
     if row["used_at"] is None or now - row["used_at"] > _USE_NOTED_EVERY:
         await ApiTokens.update({ApiTokens.used_at: now}).where(ApiTokens.id == row["id"])
     return _token(row)
+
+
+async def valid_tokens(ids: Collection[str]) -> set[str]:
+    """Give those of these tokens that are neither revoked nor expired; that notes no use of them."""
+    found = await demanded().fetch(
+        "select id from api_tokens where id = any($1) and (expires_at is null or expires_at > $2)",
+        [known(one) for one in ids],
+        datetime.now(UTC),
+    )
+    return {str(row["id"]) for row in found}
 
 
 async def tokens() -> list[ApiTokenRecord]:

@@ -117,6 +117,7 @@ def _event(row: Row) -> EventRecord:
         seq=row["seq"],
         id=str(row["id"]),
         at=row["at"],
+        tenant_id=None if row["tenant_id"] is None else str(row["tenant_id"]),
         tenant=row["tenant"],
         pod=row["pod"],
         kind=row["kind"],

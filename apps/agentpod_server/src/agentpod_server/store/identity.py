@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from agentpod_server.store.api_tokens import create_token, revoke_token, token, tokens
+from agentpod_server.store.api_tokens import create_token, revoke_token, token, tokens, valid_tokens
 from agentpod_server.store.sessions import (
     drop_expired_sessions,
     end_session,
     end_sessions,
+    hashed,
     session,
     start_session,
     update_session,
+    valid_sessions,
 )
 from agentpod_server.store.users import create_user, credentials, delete_user, set_password, user, users
 
@@ -21,6 +23,7 @@ __all__ = [
     "drop_expired_sessions",
     "end_session",
     "end_sessions",
+    "hashed",
     "revoke_token",
     "session",
     "set_password",
@@ -30,4 +33,6 @@ __all__ = [
     "update_session",
     "user",
     "users",
+    "valid_sessions",
+    "valid_tokens",
 ]

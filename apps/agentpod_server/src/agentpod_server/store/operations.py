@@ -158,6 +158,7 @@ def _operation(row: Row) -> OperationRecord:
         id=str(row["id"]),
         kind=row["kind"],
         target=row["target"],
+        tenant_id=None if row["tenant_id"] is None else str(row["tenant_id"]),
         tenant=row["tenant"],
         status=OperationStatus(row["status"]),
         progress=rows.value(row["progress"], Progress),

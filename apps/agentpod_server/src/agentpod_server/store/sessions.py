@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,6 +57,16 @@ async def session(raw_id: str) -> SessionRecord | None:
         created_at=row["started_at"],
         expires_at=row["expires_at"],
     )
+
+
+async def valid_sessions(hashes: Collection[str], *, begun_after: datetime) -> set[str]:
+    """Give those of these sessions, by the hashes of their ids, that have not ended; they live no longer by that."""
+    found = await demanded().fetch(
+        "select hash from sessions where hash = any($1) and expires_at > now() and created_at > $2",
+        list(hashes),
+        begun_after,
+    )
+    return {row["hash"] for row in found}
 
 
 async def update_session(raw_id: str, *, data: dict[str, Any], expires_at: datetime) -> None:

@@ -104,7 +104,7 @@ class OperationErrorView(Struct, frozen=True, kw_only=True):
 
 
 class OperationView(Struct, frozen=True, kw_only=True):
-    """A long work: ``status`` is pending, running, succeeded or failed."""
+    """A long work: ``status`` is pending, running, succeeded or failed; ``result`` is what came of it, by its kind."""
 
     id: str
     kind: str
@@ -113,6 +113,7 @@ class OperationView(Struct, frozen=True, kw_only=True):
     status: str
     progress: ProgressView
     error: OperationErrorView | None
+    result: dict[str, Any]
     created_by: str
     created_at: datetime
     updated_at: datetime
