@@ -11,6 +11,7 @@ from agentpod_core.testing.store_stage import WORKLOAD
 from agentpod_core.values.pods import PodSpec
 from agentpod_core.values.status import Happening
 from agentpod_server.records import Scope
+from agentpod_server.services import retention
 from agentpod_server.services.retention import Kept, Retention
 from agentpod_server.store import event_retention, events, pods, tenants
 from agentpod_server.store.testing import OUR_SERVERS, on_servers
@@ -19,6 +20,7 @@ pytest_generate_tests = on_servers(*OUR_SERVERS)
 
 ALL = Scope(actor="test")
 MONTHS = timedelta(days=90)
+NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
 @pytest.fixture
@@ -88,9 +90,10 @@ async def test_a_flapping_pod_keeps_its_newest(database, two):
     await _write(database, 4, pod=quiet)
     numbers = await _write(database, 10, pod=flapping)
 
-    gone = [await _call(database, event_retention.prune_crowded, 6, 3) for _ in range(3)]
+    (crowded,), last = await _call(database, event_retention.crowded, 6, NOBODY, 10)
+    gone = [await _call(database, event_retention.shorten, crowded, 3) for _ in range(3)]
 
-    assert gone == [3, 1, 0]
+    assert (gone, crowded.pod, last) == ([3, 1, 0], "main", None)
     async with database.transaction(ALL):
         assert [one.seq for one in await events.listing(pod="main")] == numbers[4:]
         assert len(await events.listing(pod="second")) == 4
@@ -99,7 +102,8 @@ async def test_a_flapping_pod_keeps_its_newest(database, two):
 async def test_who_asks_for_what_is_gone_is_told(database, two):
     """A reader of that pod or of everything has missed some; one of another pod, or with a younger number, has not."""
     numbers = await _write(database, 10, pod=two[0])
-    await _call(database, event_retention.prune_crowded, 6, 100)
+    (crowded,), _ = await _call(database, event_retention.crowded, 6, NOBODY, 10)
+    await _call(database, event_retention.shorten, crowded, 100)
 
     async def missed(after, **where):
         return await _call(database, lambda: event_retention.has_missed(after, **where))
@@ -128,7 +132,8 @@ async def test_nobody_who_writes_waits_for_the_pruning(database, two):
     """While a batch is being taken away, an event is written and committed."""
     await _write(database, 10, pod=two[0])
     async with asyncio.timeout(5), database.transaction(ALL):
-        assert await event_retention.prune_crowded(6, 100) == 4
+        (crowded,), _ = await event_retention.crowded(6, NOBODY, 10)
+        assert await event_retention.shorten(crowded, 100) == 4
         await asyncio.create_task(_other(database))
 
     assert await _left(database) == 7
@@ -140,16 +145,41 @@ async def _other(database):
 
 
 class _Engine:
-    """An engine of a process that leads, or does not."""
+    """An engine of a process that leads the second time it is asked."""
 
-    epoch = 1
+    def __init__(self):
+        self._asked = 0
+
+    @property
+    def epoch(self):
+        self._asked += 1
+        return 1 if self._asked > 1 else None
 
 
-async def test_the_leader_prunes_all_there_is(database, two):
-    """One round takes away everything that is old or too much."""
+async def test_the_leader_prunes_all_there_is(database, two, monkeypatch):
+    """As soon as it leads, one round takes away everything that is old or too much, and asks of each pod once."""
     await _write(database, 5, days=100)
-    await _write(database, 120, pod=two[0])
+    for pod in two:
+        await _write(database, 120, pod=pod)
+    pages, find, is_over = [], event_retention.crowded, asyncio.Event()
 
-    await Retention(database, _Engine(), Kept(events_for=MONTHS, events_per_pod=100)).prune()
+    async def crowded(*asked):
+        pages.append(await find(*asked))
+        if pages[-1][1] is None:
+            is_over.set()
+        return pages[-1]
 
-    assert await _left(database) == 100
+    monkeypatch.setattr(event_retention, "crowded", crowded)
+    monkeypatch.setattr(retention, "LOOK", 0.01)
+    monkeypatch.setattr(retention, "PODS_AT_ONCE", 1)
+    kept = Kept(events_for=MONTHS, events_per_pod=100)
+    pruning = asyncio.create_task(Retention(database, _Engine(), kept).run())
+
+    await asyncio.wait_for(is_over.wait(), 60)
+    pruning.cancel()
+    assert await _left(database) == 200
+    assert [([one.pod for one in found], last) for found, last in pages] == [
+        (["main"], two[0].id),
+        (["second"], two[1].id),
+        ([], None),
+    ]

@@ -93,6 +93,17 @@ async def test_ten_minutes_become_one_point_with_average_and_peak(database, pod_
     ]
 
 
+async def test_an_hour_knows_of_all_that_was_rolled_up_late(database, pod_id):
+    """Where several ten minutes of an hour wait, as after a restart, the hour is made when all of them are."""
+    begun = (NOW - 5 * HOUR).replace(minute=0)
+    ages = [NOW - begun - timedelta(minutes=minute) for minute in range(0, 60, 10)]
+    await keep(database, pod_id, *((age, {"cpu": 100 * number, "restarts": 1}) for number, age in enumerate(ages)))
+    await tidy(database)
+    async with database.transaction(ALL):
+        (hour,) = await history.points(pod_id, timedelta(days=30), 3600)
+    assert (hour.at, hour.restarts, hour.cpu_max, hour.cpu) == (begun, 6, 500, 250)
+
+
 async def test_what_is_not_over_is_not_rolled_up(database, pod_id):
     """The present ten minutes wait for the rest of their samples."""
     await keep(database, pod_id, (NOW - datetime.now(UTC), {}))

@@ -10,17 +10,22 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from asyncpg import Record as Row
+from msgspec import Struct
 
 from agentpod_server.availability import Span, State, Transition
 from agentpod_server.store.ids import known, uuid7
 from agentpod_server.store.transactions import demanded
 
-# A pod is owed from its first answer on. The microsecond keeps the order where the clock is set back.
+# A pod is owed from its first answer on. The microsecond keeps the order where the clock is set back a little; what is
+# later than that was written by a clock that was ahead, and says nothing of now.
 _NOTE = """
     insert into availability (id, tenant_id, tenant, pod_id, pod, at, state)
     select $1, $2, $3, $4, $5, greatest(clock_timestamp(), last.at + interval '1 microsecond'), $6::text
     from (values (1)) one
-    left join lateral (select at, state from availability where pod_id = $4 order by at desc limit 1) last on true
+    left join lateral (
+        select at, state from availability where pod_id = $4 and at <= now() + interval '1 minute'
+        order by at desc limit 1
+    ) last on true
     where last.state is distinct from $6::text and (last.state is not null or $6::text = 'ready')
 """
 
@@ -46,16 +51,24 @@ _PRUNE = """
 
 
 _CROWDED = """
-    select p.id, found.at from pods p cross join lateral (
-        select a.at from availability a where a.pod_id = p.id order by a.at desc offset $1 limit 1
-    ) found where exists (select from availability b where b.pod_id = p.id and b.at < found.at) limit 1
+    select p.id, found.at from (select id from pods where id > $1 order by id limit $2) p left join lateral (
+        select a.at from availability a where a.pod_id = p.id order by a.at desc offset $3 limit 1
+    ) found on exists (select from availability b where b.pod_id = p.id and b.at < found.at) order by p.id
 """
 
 _SHORTEN = """
     delete from availability where id in (
         select id from availability where pod_id = $1 and at <= $2 order by at limit $3)
+        and exists (select from availability where pod_id = $1 and at <= $2 offset 1)
     returning tenant_id, tenant, pod, at
 """
+
+
+class Crowded(Struct, frozen=True):
+    """A pod with more rows than are kept, and the newest one that is too many."""
+
+    pod_id: str
+    at: datetime
 
 
 async def note(pod_id: str, *, pod: str, tenant_id: str, tenant: str, state: State) -> None:
@@ -98,23 +111,32 @@ async def prune(age: timedelta, limit: int) -> int:
     )
 
 
-async def prune_crowded(keep: int, limit: int) -> int:
-    """Take away at most so many (two or more) of a pod that has over ``keep`` newer ones; gives how many.
+async def crowded(keep: int, after: str, limit: int) -> tuple[list[Crowded], str | None]:
+    """Give which of the next so many pods after that id have too many rows over ``keep``, and the last one's id.
+
+    Of each pod ``keep`` entries of an index are read, so it is looked at once. The id is None after the last pods.
+    """
+    found = await demanded().fetch(_CROWDED, known(after), limit, keep)
+    last = str(found[-1]["id"]) if len(found) == limit else None
+    return [Crowded(str(row["id"]), row["at"]) for row in found if row["at"] is not None], last
+
+
+async def shorten(pod: Crowded, limit: int) -> int:
+    """Take away at most so many (two or more) of a pod's rows that are too many; gives how many.
 
     What it was then is unknown from now on, which counts neither for nor against it.
     """
     transaction = demanded()
-    crowded = await transaction.row(_CROWDED, keep)
-    if crowded is None:
+    gone = await transaction.fetch(_SHORTEN, known(pod.pod_id), pod.at, limit)
+    if not gone:
         return 0
-    gone = await transaction.fetch(_SHORTEN, crowded["id"], crowded["at"], limit)
     first = min(gone, key=lambda row: row["at"])
     await transaction.execute(
         "insert into availability (id, tenant_id, tenant, pod_id, pod, at, state) values ($1, $2, $3, $4, $5, $6, $7)",
         uuid7(),
         first["tenant_id"],
         first["tenant"],
-        crowded["id"],
+        known(pod.pod_id),
         first["pod"],
         first["at"],
         State.UNKNOWN.value,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 from msgspec import Struct
@@ -28,9 +29,10 @@ ROLLBACK_TIMEOUT = 2.0
 """How long a rollback may take. A statement that was cancelled ends first, and PostgreSQL ignores a cancel request
 that overtakes its statement: the connection is dropped then."""
 
+_WATCHED = {"client_connection_check_interval": "1s"}
+"""A statement whose connection was dropped holds its locks no longer than this, where the server's system can tell."""
+
 _SESSION = {
-    # A statement whose connection was dropped holds its locks no longer than this.
-    "client_connection_check_interval": "1s",
     # A frozen leader must not hold the lease row's lock past the lease.
     "idle_in_transaction_session_timeout": "5s",
     "jit": "off",
@@ -56,6 +58,7 @@ class Database:
         self._pool_size = pool_size
         self._name = name
         self._pool: asyncpg.Pool | None = None
+        self._watched = _WATCHED
 
     async def open(self) -> None:
         """Open the pool; twice is fine.
@@ -71,6 +74,7 @@ class Database:
                 self._dsn,
                 min_size=0,  # a floor would be restored in the background, with a traceback per failure
                 max_size=self._pool_size,
+                connect=self._connect,
                 timeout=CONNECT_TIMEOUT,
                 command_timeout=STATEMENT_TIMEOUT,
                 server_settings=_SESSION | {"application_name": self._name},
@@ -111,6 +115,17 @@ class Database:
                 command_timeout=STATEMENT_TIMEOUT,
                 server_settings={"timezone": "UTC", "application_name": f"{self._name}-listen"},
             )
+
+    async def _connect(self, *args: Any, server_settings: dict[str, str], **options: Any) -> asyncpg.Connection:
+        """Open a connection of the pool. What is set here outlasts the reset of one that is given back."""
+        if self._watched:
+            try:
+                return await asyncpg.connect(*args, server_settings=server_settings | self._watched, **options)
+            except asyncpg.InvalidParameterValueError as error:
+                if not any(name in str(error) for name in self._watched):
+                    raise
+                self._watched = {}
+        return await asyncpg.connect(*args, server_settings=server_settings, **options)
 
     async def ping(self) -> None:
         """Return when the database answers.
@@ -203,12 +218,17 @@ async def _release(pool: asyncpg.Pool, connection: asyncpg.Connection, *, is_spo
 
 
 async def _roll_back(bounds: asyncpg.transaction.Transaction, connection: asyncpg.Connection) -> None:
-    """Undo the transaction, or drop a connection on which even that fails: the server undoes it then."""
+    """Undo the transaction, or drop a connection on which even that fails: the server undoes it then.
+
+    Whoever is cancelled once more meanwhile waits no longer.
+    """
     if is_lost(connection):
         return
     try:
         async with asyncio.timeout(ROLLBACK_TIMEOUT):
             await bounds.rollback()
-    except EXPECTED:
+    except BaseException as error:
         if not is_lost(connection):
             connection.terminate()
+        if not isinstance(error, EXPECTED):
+            raise

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from msgspec import Struct
+
 from agentpod_server.store.conditions import Conditions
-from agentpod_server.store.ids import uuid7
+from agentpod_server.store.ids import known, uuid7
 from agentpod_server.store.transactions import demanded
 
 # No index knows how old events are: their numbers are in the order of time.
@@ -21,9 +23,10 @@ _OLD = """
 """
 
 _CROWDED = """
-    select p.tenant_id, p.tenant, p.name, found.seq from pods p cross join lateral (
-        select e.seq from events e where e.tenant = p.tenant and e.pod = p.name order by e.seq desc offset $1 limit 1
-    ) found limit 1
+    select p.id, p.tenant_id, p.tenant, p.name, found.seq
+    from (select * from pods where id > $1 order by id limit $2) p left join lateral (
+        select e.seq from events e where e.tenant = p.tenant and e.pod = p.name order by e.seq desc offset $3 limit 1
+    ) found on true order by p.id
 """
 
 _OF_A_POD = """
@@ -40,6 +43,15 @@ _NOTE = """
 """
 
 
+class Crowded(Struct, frozen=True, kw_only=True):
+    """A pod with more events than are kept, and the newest one that is too many."""
+
+    tenant_id: str
+    tenant: str
+    pod: str
+    seq: int
+
+
 async def prune_old(age: timedelta, limit: int) -> int:
     """Take away at most so many of those that are older; gives how many."""
     transaction = demanded()
@@ -51,16 +63,27 @@ async def prune_old(age: timedelta, limit: int) -> int:
     return int(gone["number"])
 
 
-async def prune_crowded(keep: int, limit: int) -> int:
-    """Take away at most so many of a pod that has more than ``keep``; gives how many."""
+async def crowded(keep: int, after: str, limit: int) -> tuple[list[Crowded], str | None]:
+    """Give which of the next so many pods after that id have more than ``keep``, and the last one's id.
+
+    Of each pod ``keep`` entries of an index are read, so it is looked at once. The id is None after the last pods.
+    """
+    found = await demanded().fetch(_CROWDED, known(after), limit, keep)
+    last = str(found[-1]["id"]) if len(found) == limit else None
+    return [
+        Crowded(tenant_id=str(row["tenant_id"]), tenant=row["tenant"], pod=row["name"], seq=row["seq"])
+        for row in found
+        if row["seq"] is not None
+    ], last
+
+
+async def shorten(pod: Crowded, limit: int) -> int:
+    """Take away at most so many of a pod's events that are too many; gives how many."""
     transaction = demanded()
-    pod = await transaction.row(_CROWDED, keep)
-    if pod is None:
-        return 0
-    gone = await transaction.row(_OF_A_POD, pod["tenant"], pod["name"], pod["seq"], limit)
+    gone = await transaction.row(_OF_A_POD, pod.tenant, pod.pod, pod.seq, limit)
     if gone is None or not gone["number"]:
         return 0
-    await transaction.execute(_NOTE, uuid7(), pod["tenant_id"], pod["tenant"], pod["name"], gone["last"])
+    await transaction.execute(_NOTE, uuid7(), known(pod.tenant_id), pod.tenant, pod.pod, gone["last"])
     return int(gone["number"])
 
 

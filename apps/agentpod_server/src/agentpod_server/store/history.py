@@ -1,7 +1,8 @@
 """What pods used in the course of time: minutes, and what they are rolled up to. Needs an open transaction.
 
 Minutes are kept for a day, tens of minutes for a week, hours for a month, each with some time to spare. A minute
-without a sample is a gap and stays one: nothing is made up, and averages are of the samples that there are.
+without a sample is a gap and stays one: nothing is made up, and averages are of the samples that there are. What is
+later than now was written by a clock that was ahead: it is neither given nor counted.
 """
 
 from __future__ import annotations
@@ -41,14 +42,17 @@ class Point(Struct, frozen=True, kw_only=True):
     restarts: int
 
 
+# A statement may touch each row once only. Whoever measured may have a clock that is ahead of the database's.
 _ADD = """
     insert into metrics_history as h (tenant_id, pod_id, span, at, samples, cpu, cpu_max, memory, memory_max,
                                       memory_limit, storage, restarts)
-    select p.tenant_id, p.id, 60, date_trunc('minute', s.at), 1, s.cpu, s.cpu, s.memory, s.memory,
+    select distinct on (p.id, m.at) p.tenant_id, p.id, 60, m.at, 1, s.cpu, s.cpu, s.memory, s.memory,
            s.memory_limit, s.storage, s.restarts
     from unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[])
-         as s (pod_id, at, cpu, memory, memory_limit, storage, restarts)
+         with ordinality as s (pod_id, at, cpu, memory, memory_limit, storage, restarts, number)
     join pods p on p.id = s.pod_id
+    cross join lateral (select date_trunc('minute', least(s.at, now())) as at) m
+    order by p.id, m.at, s.number desc
     on conflict (pod_id, span, at) do update set
         cpu = excluded.cpu, cpu_max = excluded.cpu_max, memory = excluded.memory, memory_max = excluded.memory_max,
         memory_limit = excluded.memory_limit, storage = excluded.storage, restarts = h.restarts + excluded.restarts
@@ -67,7 +71,8 @@ _JOINED = """
 _ROLL_UP = f"""
     with first as (
         select date_bin($2, min(at), timestamptz 'epoch') as at from metrics_history
-        where span = $3 and at >= coalesce((select max(at) + $2 from metrics_history where span = $1), '-infinity')
+        where span = $3 and at >= coalesce(
+            (select max(at) + $2 from metrics_history where span = $1 and at <= now() - $2 - $4::interval), '-infinity')
     )
     insert into metrics_history (tenant_id, pod_id, span, at, samples, cpu, cpu_max, memory, memory_max,
                                  memory_limit, storage, restarts)
@@ -87,10 +92,10 @@ _PRUNE = """
 # What is newer than the last point that was rolled up is still there minute by minute.
 _POINTS = f"""
     with rolled as (
-        select * from metrics_history where pod_id = $1 and span = $2 and at >= $3
+        select * from metrics_history where pod_id = $1 and span = $2 and at >= $3 and at <= now()
     ), minutes as (
         select * from metrics_history
-        where $2 > 60 and pod_id = $1 and span = 60 and at >= $3
+        where $2 > 60 and pod_id = $1 and span = 60 and at >= $3 and at <= now()
             and at >= coalesce((select max(at) from rolled) + make_interval(secs => $2), $3)
     ), points as (select * from rolled union all select * from minutes)
     select date_bin($4, at, timestamptz 'epoch') as begun, {_JOINED} from points group by begun order by begun
@@ -104,26 +109,27 @@ async def add(samples: Sequence[Sample]) -> None:
     """
     if not samples:
         return
-    # A statement may touch each row once only.
-    each = list({(one.pod_id, one.at.replace(second=0, microsecond=0)): one for one in samples}.values())
     await demanded().execute(
         _ADD,
-        [known(one.pod_id) for one in each],
-        [one.at for one in each],
-        [one.cpu for one in each],
-        [one.memory for one in each],
-        [one.limit for one in each],
-        [one.storage for one in each],
-        [one.restarts for one in each],
+        [known(one.pod_id) for one in samples],
+        [one.at for one in samples],
+        [one.cpu for one in samples],
+        [one.memory for one in samples],
+        [one.limit for one in samples],
+        [one.storage for one in samples],
+        [one.restarts for one in samples],
     )
 
 
 async def roll_up() -> int:
-    """Make the points of one span that is over, of all pods; gives how many were made."""
-    made = 0
+    """Make the points of one span that is over, of all pods; gives how many were made.
+
+    An hour is made when no ten minutes wait any more: it would lack those for good.
+    """
     for finer, span in pairwise(KEPT):
-        made += await demanded().execute(_ROLL_UP, span, timedelta(seconds=span), finer, LATE)
-    return made
+        if made := await demanded().execute(_ROLL_UP, span, timedelta(seconds=span), finer, LATE):
+            return made
+    return 0
 
 
 async def prune(limit: int) -> int:
@@ -145,7 +151,8 @@ async def points(pod_id: str, since: timedelta, step: int) -> list[Point]:
 async def storage(pod_id: str) -> int | None:
     """Give what a pod's volumes held when they were measured last; None where that is not known."""
     found: int | None = await demanded().value(
-        "select storage from metrics_history where pod_id = $1 and storage is not null order by at desc limit 1",
+        "select storage from metrics_history where pod_id = $1 and storage is not null and at <= now()"
+        " order by at desc limit 1",
         known(pod_id),
     )
     return found

@@ -1,6 +1,8 @@
 """Who leads: a lease row by the database's clock, with an epoch that grows whenever the holder changes.
 
-Needs an open transaction that sees all tenants.
+The database's clock may have been ahead, and set right since. A lease that was given up then is free all the same, and
+one that was not runs for its duration from the moment somebody else asks: nobody waits until that date comes, and a
+leader that is alive renews it in time. Needs an open transaction that sees all tenants.
 """
 
 from __future__ import annotations
@@ -17,14 +19,23 @@ _TAKE = """
         set holder = excluded.holder,
             epoch = l.epoch + (l.holder <> excluded.holder)::int,
             expires_at = clock_timestamp() + $2
-        where l.holder = excluded.holder or l.expires_at <= clock_timestamp()
+        where l.holder in (excluded.holder, '') or l.expires_at <= clock_timestamp()
     returning epoch
+"""
+
+# Not taken away at once: who holds it may be alive, and acts on it for as long as it was given for.
+_BEGIN_ANEW = """
+    update leases set expires_at = clock_timestamp() + (expires_at - renewed_at)
+    where name = 'controller' and renewed_at > clock_timestamp()
 """
 
 
 async def take(holder: str, seconds: float) -> int | None:
     """Take or renew the lease and give its epoch; None while somebody else holds it."""
-    epoch: int | None = await demanded().value(_TAKE, holder, timedelta(seconds=seconds))
+    transaction = demanded()
+    epoch: int | None = await transaction.value(_TAKE, holder, timedelta(seconds=seconds))
+    if epoch is None:
+        await transaction.execute(_BEGIN_ANEW)
     return epoch
 
 
