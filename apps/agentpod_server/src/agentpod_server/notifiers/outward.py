@@ -1,14 +1,16 @@
 """Connects to places outside: a name is resolved once, its addresses are judged, and one of these is connected to.
 
-So a name that leads elsewhere a moment later (DNS rebinding) leads nowhere else. What is said over the
-connection is not its business.
+So a name that leads elsewhere a moment later (DNS rebinding) leads nowhere else. An address that swallows what it is
+sent, as all of IPv6 do on many a machine, holds the others up for a moment only (RFC 8305, "happy eyeballs"). What is
+said over the connection is not its business.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 from msgspec import Struct
@@ -18,6 +20,8 @@ from agentpod_core.host.threads import run_beside
 from agentpod_core.values.addresses import AllowedAddresses
 
 CONNECT_SECONDS: Final = 5.0
+HEAD_START: Final = 0.3
+"""So many seconds after one address the next is tried beside it, unless that one has said no before."""
 
 _NOBODYS: Final = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 """Addresses for documents. A machine whose sockets can have these (ip_nonlocal_bind) cannot be asked for its own."""
@@ -84,17 +88,52 @@ class Outward(Struct, frozen=True, kw_only=True):
         return found
 
     async def connected(self, host: str, port: int) -> socket.socket:
-        """Connect to the first of a host's addresses that takes it; errors as ``addresses``."""
-        cause = ""
-        for family, address in await self.addresses(host, port):
-            try:
-                return await _connected(family, address)
-            except TimeoutError:
-                cause = "it takes no connection in time"
-            # Also where this machine has no such family: resolvers give IPv6 addresses to whoever has no IPv6.
-            except OSError as error:
-                cause = error.strerror or type(error).__name__
-        raise unreachable(host, cause)
+        """Connect to the address of a host that takes it first; errors as ``addresses``."""
+        left = in_turns(await self.addresses(host, port))
+        tries: set[asyncio.Task[socket.socket]] = set()
+        ended: set[asyncio.Task[socket.socket]] = set()
+        causes: list[str] = []
+        try:
+            while left or tries:
+                if left:
+                    tries.add(asyncio.create_task(_connected(*left.pop(0))))
+                wait = HEAD_START if left else None
+                ended, tries = await asyncio.wait(tries, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+                while ended:
+                    one = ended.pop()
+                    error = one.exception()
+                    if error is None:
+                        return one.result()
+                    causes.append(_cause(error))
+        finally:
+            for one in tries | ended:
+                one.cancel()
+                one.add_done_callback(_drop)
+        raise unreachable(host, "; ".join(dict.fromkeys(causes)))
+
+
+def in_turns(found: Sequence[Found]) -> list[Found]:
+    """Put addresses so that families take turns: where one leads nowhere, the second try is of the other."""
+    first = [one for one in found if one[0] == found[0][0]]
+    others = [one for one in found if one[0] != found[0][0]]
+    return [one for pair in zip_longest(first, others) for one in pair if one is not None]
+
+
+def _cause(error: BaseException) -> str:
+    match error:
+        case TimeoutError():
+            return "it takes no connection in time"
+        # Also where this machine has no such family: resolvers give IPv6 addresses to whoever has no IPv6.
+        case OSError():
+            return error.strerror or type(error).__name__
+        case _:
+            raise error
+
+
+def _drop(late: asyncio.Task[socket.socket]) -> None:
+    """Close what connected a moment too late."""
+    if not late.cancelled() and late.exception() is None:
+        late.result().close()
 
 
 async def _connected(family: socket.AddressFamily, address: Any) -> socket.socket:
