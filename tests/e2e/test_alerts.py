@@ -9,11 +9,16 @@ import os
 import secrets
 import signal
 import threading
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
+
+SCALE = 0.05
+LEAST_PAUSE = timedelta(seconds=40 * SCALE)
+"""What a crash loop has between its tries at least: it begins with the fourth failure."""
 
 
 class Receiver:
@@ -91,7 +96,7 @@ def receiver(free_ports):
 def alarmed(new_platform, receiver, tmp_path_factory):
     """A platform that tells the receiver; nobody else's full disk is its business."""
     extra = {
-        "AGENTPOD_TIME_SCALE": "0.05",
+        "AGENTPOD_TIME_SCALE": str(SCALE),
         "AGENTPOD_NOTIFY_PRIVATE_ADDRESSES": "127.0.0.1",
         "AGENTPOD_DISK_ALERT_PERCENT": "100",
     }
@@ -114,6 +119,21 @@ def open_alerts(platform, tenant: str) -> list[str]:
     ]
 
 
+def assert_is_stopped_between_tries(platform, pod_id: str, wait_until) -> None:
+    """A container in a crash loop is down until its pause is over, and then started by nobody but the platform."""
+
+    def seen() -> dict:
+        return platform.container(pod_id)
+
+    ended = wait_until(lambda: not (one := seen())["State"]["Running"] and one, seconds=60, what="it is down")
+    assert (ended["State"]["Restarting"], ended["HostConfig"]["RestartPolicy"]["Name"]) == (False, "no")
+    again = lambda: (one := seen())["State"]["StartedAt"] != ended["State"]["StartedAt"] and one  # noqa: E731
+    begun = wait_until(again, seconds=60, what="it is tried again")
+    assert begun["RestartCount"] <= ended["RestartCount"]
+    pause = datetime.fromisoformat(begun["State"]["StartedAt"]) - datetime.fromisoformat(ended["State"]["FinishedAt"])
+    assert pause >= LEAST_PAUSE
+
+
 def test_a_crash_loop_is_told_once_and_its_end_once(alarmed, receiver, wait_until) -> None:
     """Three failures in a row are told; what follows is the same alert; when the pod is well again, that is told."""
     alarmed.agentpod("create", "acme", "--type", "echo")
@@ -121,6 +141,7 @@ def test_a_crash_loop_is_told_once_and_its_end_once(alarmed, receiver, wait_unti
     with Crashing(alarmed, pod["id"]):
         wait_until(lambda: receiver.told("acme"), seconds=60, what="somebody is told")
         wait_until(lambda: open_alerts(alarmed, "acme") == ["CrashLoop"], seconds=60, what="it is a crash loop")
+        assert_is_stopped_between_tries(alarmed, pod["id"], wait_until)
     assert [kind for kind, _ in receiver.told("acme")] == ["alert.raised"]
     status = alarmed.agentpod("pod", "status", "acme/main").stdout
     assert "Crash loop" in status
@@ -133,6 +154,8 @@ def test_a_crash_loop_is_told_once_and_its_end_once(alarmed, receiver, wait_unti
         ("alert.raised", receiver.told("acme")[0][1]),
         ("alert.recovered", "CrashLoop"),
     ]
+    policy = lambda: alarmed.container(pod["id"])["HostConfig"]["RestartPolicy"]["Name"]  # noqa: E731
+    wait_until(lambda: policy() == "unless-stopped", seconds=60, what="the engine may answer an end again")
     assert len([body for _, body in receiver.got if body["data"]["tenant"] == "acme"]) == 2
     assert open_alerts(alarmed, "acme") == []
 

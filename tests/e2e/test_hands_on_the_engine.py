@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -18,6 +20,17 @@ SOCKET = Path("/var/run/docker.sock")
 def docker(*argv: str, check: bool = True) -> str:
     """Run the engine's own client."""
     return subprocess.run(["docker", *argv], capture_output=True, text=True, check=check).stdout.strip()
+
+
+def eat_too_much(container: dict) -> None:
+    """Have an agent take twice the memory that it may."""
+    token = docker("exec", container["Id"], "cat", "/run/agentpod/secrets/token", check=False)
+    (network,) = container["NetworkSettings"]["Networks"].values()
+    url = f"http://{network['IPAddress']}:8080/admin/memory"
+    headers, body = {"Authorization": f"Bearer {token}"}, {"bytes": 2 * container["HostConfig"]["Memory"]}
+    # It ends before it answers; where it has not begun to listen, there is another time.
+    with contextlib.suppress(httpx.HTTPError):
+        httpx.post(url, headers=headers, json=body, timeout=5)
 
 
 class Shop:
@@ -83,6 +96,8 @@ def shop(new_platform, wait_until) -> Shop:
 def test_an_engine_that_comes_later_is_found(shop) -> None:
     """The server came up without it and said so once; with it the pod that waited runs, and the alert is over."""
     assert shop.events().count("EngineUnreachable") == 1
+    (alert,) = [one for one in shop.platform.json("alert", "list", "--all") if one["reason"] == "EngineUnreachable"]
+    assert alert["cleared_at"]
     assert "Traceback" not in shop.platform.log
 
 
@@ -184,6 +199,37 @@ def test_a_killed_child_is_told_of_while_the_agent_lives_on(shop) -> None:
     subprocess.run(["docker", "exec", before["Id"], "python3", "-c", greedy], capture_output=True, check=False)
     shop.until(lambda: "OutOfMemory" in shop.events(), "it is told of")
     assert shop.container["State"]["StartedAt"] == before["State"]["StartedAt"]
+
+
+def test_an_agent_that_takes_too_much_memory_is_named(shop) -> None:
+    """It is started again, and everywhere it is memory that it ended for: in events, in an alert, in its verdict."""
+    name = "shop/glutton"
+    shop.platform.agentpod("pod", "create", name, "--adapter", "echo")
+    pod = shop.platform.json("pod", "get", name)["id"]
+    first = shop.platform.container(pod)
+
+    def told() -> list[tuple[str, bool | None]]:
+        events = shop.platform.json("pod", "events", name)
+        return [(one["reason"], one["params"].get("child")) for one in events if one["kind"] in {"container", "health"}]
+
+    eat_too_much(first)
+    shop.until(lambda: shop.platform.container(pod)["State"]["StartedAt"] != first["State"]["StartedAt"], "it starts")
+    shop.until(told, "its end is told of")
+    shop.until(lambda: shop.platform.json("pod", "get", name)["status"]["ready"], "it is ready again")
+    assert told() == [("OutOfMemory", None)]
+    opened = shop.platform.json("alert", "list", "--tenant", "shop", "--pod", "glutton")
+    assert [one["reason"] for one in opened] == ["OutOfMemory"]
+
+    def is_named() -> bool:
+        # It ends again and again, until the pauses between its tries are long enough to ask in one of them.
+        if (seen := shop.platform.container(pod))["State"]["Running"]:
+            eat_too_much(seen)
+        verdict = shop.platform.agentpod("pod", "status", name).stdout.splitlines()[0]
+        return "killed for lack of memory (limit 128" in verdict
+
+    shop.until(is_named, "its verdict names memory", 60)
+    reasons = {one["reason"] for one in shop.platform.json("pod", "events", name)}
+    assert reasons.isdisjoint({"ContainerExited", "RestartedByEngine", "NotAnswering", "StartTooSlow"})
 
 
 def test_an_unknown_container_is_reported_and_left(shop) -> None:

@@ -159,10 +159,16 @@ async def test_an_adapter_that_breaks_is_named_and_its_words_are_not_shown(api, 
     assert (await api.get(f"{PODS}/main")).status_code == 404
 
 
-async def test_a_workload_with_a_probe_that_nobody_offers_is_refused(api, rig):
-    """An adapter that asks for an unknown probe makes no pod that could never become ready."""
-    answer = await rig.pod(api, config={"greeting": "unprobed"})
+@pytest.mark.parametrize(
+    ("greeting", "places"),
+    [("unprobed", ["$.probe"]), ("nonsense", ["$.probe.interval", "$.probe.timeout", "$.probe.failures"])],
+)
+async def test_a_workload_whose_probe_makes_no_sense_is_refused(api, rig, greeting, places):
+    """An adapter that asks for an unknown probe, or in no time, makes no pod that could never become ready."""
+    answer = await rig.pod(api, config={"greeting": greeting})
     assert (answer.status_code, answer.json()["reason"]) == (500, "BadWorkload")
+    assert [one.partition(": ")[0] for one in answer.json()["params"]["problems"].split("; ")] == places
+    assert (await api.get(f"{PODS}/main")).json()["reason"] == "PodNotFound"
 
 
 async def test_a_pod_of_an_unknown_tenant_is_not_found(api):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
-from agentpod_core import AgentPodError, PermanentError
+from agentpod_core import AgentPodError, Daemon, PermanentError
 from agentpod_server import main, metrics_port, startup
+from agentpod_server.records import Scope
 from agentpod_server.settings import Settings
 from agentpod_server.state import State
+from agentpod_server.testing import eventually
 
 
 async def exposition() -> tuple[bytes, str]:
@@ -66,6 +69,66 @@ async def test_a_signal_is_a_good_end(monkeypatch) -> None:
     stop.set()
     await main._end(tasks, await main._until_stopped(stop, tasks))
     assert tasks[0].cancelled()
+
+
+class Part:
+    """A part of a process that goes on for ever; ``begun`` is set once it began."""
+
+    epoch = 1
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    async def run(self, *_: object) -> None:
+        self.begun.set()
+        await asyncio.Event().wait()
+
+    keep = run
+
+
+_KEPT = """
+    select (select count(*) from events where reason = 'VeryOld') as old_events,
+           (select count(*) from metrics_history where span = 600 and cpu = 7) as rolled_up
+"""
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_process_that_acts_does_all_that_goes_on_beside(rig, api) -> None:
+    """It controls, watches, keeps the router's process alive, takes away what is old and rolls history up."""
+    await rig.pod(api)
+    async with rig.database.transaction(Scope(actor="test")) as transaction:
+        await transaction.execute(
+            "insert into events (id, at, kind, reason) values (gen_random_uuid(), '2020-01-01', 'pod', 'VeryOld')"
+        )
+        await transaction.execute(
+            "insert into metrics_history (tenant_id, pod_id, span, at, samples, cpu, cpu_max, memory, memory_max,"
+            " restarts) select tenant_id, id, 60, now() - interval '2 hours', 1, 7, 7, 7, 7, 0 from pods"
+        )
+
+    async def is_done() -> bool:
+        async with rig.database.transaction(Scope(actor="test")) as transaction:
+            return tuple(await transaction.row(_KEPT)) == (0, 1)
+
+    assert not await is_done()
+    controller, watching, daemons = Part(), Part(), Part()
+    tasks = main._controlling(
+        SimpleNamespace(
+            controller=controller,
+            services=rig.services,
+            watching=watching,
+            daemons=daemons,
+            daemon=Daemon(name="router", argv=("/router",)),
+        )
+    )
+    try:
+        async with asyncio.timeout(60):
+            for part in (controller, watching, daemons):
+                await part.begun.wait()
+        await eventually(is_done, seconds=60)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Postgres:

@@ -35,7 +35,7 @@ def _exposed(counted: counting.Counted | None = FULL, **standing) -> str:
 
     telemetry = ServerTelemetry(version="1.2", instance="abcdefgh")
     telemetry.registry.register(Still())
-    with telemetry.span("act", action="StartContainer", why="created"):
+    with telemetry.span("act", action="StartContainer", why="NoContainer"):
         telemetry.acted("StartContainer", 0.2, "ok")
     telemetry.reconciled("pod:1", 0.2, "ok")
     telemetry.probed("1", 0.1, "Answering", ready=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agentpod_core.errors import ConfigError
-from agentpod_server import settings
+from agentpod_server import settings, startup
 from agentpod_server.settings import Settings, load
 
 
@@ -56,6 +56,12 @@ def test_environment_wins_over_file(folder):
 def test_empty_variable_counts_as_unset(folder):
     """An empty variable, as compose files pass them, leaves the default."""
     assert _loaded(folder, AGENTPOD_PORT="", AGENTPOD_DOMAIN="").port == 8700
+
+
+def test_the_time_between_two_looks_is_the_servers(folder):
+    """Who sets it gets a server that looks at everything so often; by default, every thirty seconds."""
+    hurried = _loaded(folder, AGENTPOD_RESYNC_INTERVAL="7", AGENTPOD_TIME_SCALE="0.5")
+    assert (startup.pace(_loaded(folder)).resync, startup.pace(hurried).resync) == (30.0, 3.5)
 
 
 def test_every_mistake_is_reported_at_once(folder):

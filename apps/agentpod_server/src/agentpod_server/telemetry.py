@@ -71,8 +71,8 @@ class ServerTelemetry:
         )
         self._starts = Counter(
             "agentpod_container_starts",
-            "Containers that were started, by why: 'created' are first starts, 'RestartedByEngine' and 'OutOfMemory' "
-            "restarts by the container engine itself, the rest restarts by this server.",
+            "Containers that were started, by why: 'NoContainer' where there was none before, 'RestartedByEngine' and "
+            "'OutOfMemory' restarts by the container engine itself, the rest restarts by this server.",
             ("why",),
             registry=self.registry,
         )
