@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -32,22 +33,35 @@ _CLOCKS = """
     create schema ahead;
     grant usage on schema ahead to public;
     create function ahead.clock_timestamp() returns timestamptz language sql volatile as
-        $$ select pg_catalog.clock_timestamp() + interval '8 hours' $$;
+        $$ select pg_catalog.clock_timestamp() + interval '{ahead}' $$;
     create function ahead.now() returns timestamptz language sql stable as
-        $$ select pg_catalog.now() + interval '8 hours' $$;
+        $$ select pg_catalog.now() + interval '{ahead}' $$;
 """
+
+
+@asynccontextmanager
+async def _ahead(access, time):
+    owner = await asyncpg.connect(access.owner_dsn)
+    await owner.execute(_CLOCKS.format(ahead=time))
+    await owner.close()
+    made = Database(f"{access.app_dsn}?search_path=ahead,public,pg_catalog")
+    await made.open()
+    yield made
+    await made.close()
 
 
 @pytest.fixture
 async def early(database, postgres_access):
     """The same database while its clock is eight hours ahead; ``database`` has it as it was set right."""
-    owner = await asyncpg.connect(postgres_access.owner_dsn)
-    await owner.execute(_CLOCKS)
-    await owner.close()
-    made = Database(f"{postgres_access.app_dsn}?search_path=ahead,public,pg_catalog")
-    await made.open()
-    yield made
-    await made.close()
+    async with _ahead(postgres_access, EIGHT) as made:
+        yield made
+
+
+@pytest.fixture
+async def a_little_early(database, postgres_access):
+    """The same while its clock is five minutes ahead."""
+    async with _ahead(postgres_access, timedelta(minutes=5)) as made:
+        yield made
 
 
 @pytest.fixture
@@ -191,6 +205,17 @@ async def past(database, pod):
     async with database.transaction(ALL):
         found = await availability.of_pod(pod.id, PAST, now)
         return [one.state for one in found], await availability.gaps(PAST, FUTURE)
+
+
+async def test_what_is_soon_is_no_last_word(database, a_little_early, pod):
+    """A pod that is ready again is not taken for down once the date comes that its trouble was noted with."""
+    await concluded(database, pod, True)
+    await concluded(a_little_early, pod, False)
+    await concluded(database, pod, True)
+
+    async with database.transaction(ALL):
+        found = await availability.of_pod(pod.id, PAST, datetime.now(UTC) + timedelta(minutes=10))
+    assert found[-1].state is State.READY
 
 
 async def test_what_a_pod_is_counts_from_now_on(database, early, pod):

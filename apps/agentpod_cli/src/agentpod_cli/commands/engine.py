@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from agentpod_cli.app import App
@@ -58,14 +60,19 @@ def reconcile(  # noqa: PLR0913 - click's options
     elif dry_run:
         app.say(plans.describe(answer["items"], app.texts) or app.texts("plan.nothing_at_all"))
     elif operation and wait:
-        app.say(app.texts("plan.looked", count=operation["result"].get("ended", answer["passes"])))
+        app.say(app.texts("plan.looked", count=_result(operation).get("ended", answer["passes"])))
     else:
         app.say(app.texts("plan.asked", count=answer["passes"]))
     if operation and wait:
         _demand_all(operation)
 
 
+def _result(operation: Operation) -> dict[str, Any]:
+    """Give what came of it; earlier servers do not say."""
+    return operation.get("result", {})
+
+
 def _demand_all(operation: Operation) -> None:
     """Refuse to call it done while the engine is still at something: the operation itself does not wait for that."""
-    if unfinished := operation["result"].get("unfinished"):
+    if unfinished := _result(operation).get("unfinished"):
         raise CliError("StillAtIt", Exit.NOT_READY, names=clean(", ".join(map(str, unfinished))))

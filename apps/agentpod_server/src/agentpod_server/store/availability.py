@@ -17,8 +17,11 @@ from agentpod_server.store.ids import known, uuid7
 from agentpod_server.store.transactions import demanded
 
 # A pod is owed from its first answer on. The microsecond keeps the order where the clock is set back a little; what is
-# later than that was written by a clock that was ahead, and says nothing of now.
+# later than that was written by a clock that was ahead, and says nothing of now: nor of when its time comes, if soon.
 _NOTE = """
+    with misplaced as (
+        delete from availability
+        where pod_id = $4 and at > now() + interval '1 minute' and at < now() + interval '1 hour')
     insert into availability (id, tenant_id, tenant, pod_id, pod, at, state)
     select $1, $2, $3, $4, $5, greatest(clock_timestamp(), last.at + interval '1 microsecond'), $6::text
     from (values (1)) one
