@@ -10,8 +10,15 @@ import pytest
 from msgspec.structs import replace
 from registry import NOWHERE, ending, refused, slow, well, with_image
 
-from agentpod_core import ContainerState, File, OnChange, SecretRef, TemporaryError
-from agentpod_core.values.actions import CreateContainer, StartContainer, WriteFiles
+from agentpod_core import ContainerState, File, OnChange, Repair, SecretRef, TemporaryError
+from agentpod_core.values.actions import (
+    CreateContainer,
+    RemoveContainer,
+    StartContainer,
+    StopContainer,
+    UpdateLimits,
+    WriteFiles,
+)
 from agentpod_core.values.alerts import Raise
 from agentpod_core.values.status import Phase
 
@@ -315,6 +322,139 @@ def test_a_full_disk_keeps_no_agent_down(live: Any, on_change: OnChange, trouble
             assert rig.container(pod_id).started_at == begun
             full.clear()
             await rig.phase(pod_id, Phase.RUNNING)
+
+    live(history)
+
+
+@pytest.mark.parametrize("trouble", ["limit", "file", "removal"])
+def test_no_agent_is_ended_again_and_again_for_a_change(live: Any, trouble: str) -> None:
+    """Where a change fails once its agent was ended for it, that is back at once and left alone for ever longer."""
+
+    async def history(rig: Any) -> None:
+        refuses = {
+            "limit": lambda action: isinstance(action, UpdateLimits) and action.limits.memory == 4_000_000,
+            "file": lambda action: (
+                isinstance(action, WriteFiles) and rig.container(pod_id).state is not ContainerState.RUNNING
+            ),
+            "removal": lambda action: isinstance(action, RemoveContainer),
+        }[trouble]
+        broken = _refusing(rig, refuses, BUSY)
+        stops, real = [], rig.runtime.apply
+
+        async def apply(action: Any, material: Any) -> None:
+            if isinstance(action, StopContainer):
+                stops.append(rig.clock.monotonic())
+            if len(stops) > 50:
+                broken.clear()
+            await real(action, material)
+
+        rig.runtime.apply = apply
+        async with rig.running():
+            pod_id = await well(rig)
+            broken.append(True)
+            await rig.store.change_pod(pod_id, workload=_changed(rig.workload, trouble))
+            await asyncio.sleep(3600)
+            assert 2 <= len(stops) <= 5
+            assert stops[-1] - stops[-2] > stops[1] - stops[0] >= 300
+            status = await rig.status(pod_id)
+            assert (status.phase, status.reason, status.ready) == (Phase.DEGRADED, "EngineRefused", True)
+            broken.clear()
+            await asyncio.sleep(3600)
+            assert (await rig.status(pod_id)).observed_generation == 2
+
+    live(history)
+
+
+def _changed(workload: Any, how: str) -> Any:
+    if how == "removal":
+        return replace(workload, env={"A": "B"})
+    memory = 4_000_000 if how == "limit" else workload.resources.memory
+    return replace(workload, files=_with_config(workload, "2"), resources=replace(workload.resources, memory=memory))
+
+
+def _with_config(workload: Any, text: str) -> tuple[File, ...]:
+    return tuple(
+        replace(file, parts=(text,)) if file.on_change is OnChange.RESTART else file for file in workload.files
+    )
+
+
+def test_a_crash_loop_beside_a_full_disk_has_our_pauses(live: Any) -> None:
+    """Who answers an exit is settled before a file is tried that cannot be written."""
+
+    async def history(rig: Any) -> None:
+        dies: list[bool] = []
+        ending(rig, 1, dies)
+        full = _refusing(rig, lambda action: isinstance(action, WriteFiles), NO_SPACE)
+        async with rig.running():
+            pod_id = await well(rig)
+            full.append(True)
+            await rig.store.change_pod(pod_id, workload=replace(rig.workload, files=_with_config(rig.workload, "2")))
+            await asyncio.sleep(900)
+            dies.append(True)
+            starts = rig.container(pod_id).started_at
+            rig.engine.kill(rig.name(pod_id), 1)
+            await rig.phase(pod_id, Phase.CRASH_LOOP)
+            assert not rig.container(pod_id).limits.restart
+            assert rig.container(pod_id).started_at > starts
+
+    live(history)
+
+
+def test_a_mended_file_comes_to_an_agent_that_ends_at_once(live: Any) -> None:
+    """One that is dead before it is looked at again has had its turn: the next one is the change's."""
+
+    async def history(rig: Any) -> None:
+        full = _refusing(rig, lambda action: isinstance(action, WriteFiles), NO_SPACE)
+        begin = rig.engine.begin
+
+        def begun(container: Any) -> None:
+            begin(container)
+            config = rig.engine.look(container, "/data/config.json")
+            if config is not None and config.content == b"mended":
+                return
+            if container.limits.restart:
+                asyncio.get_running_loop().call_later(0.1, rig.engine.kill, container.name, 1)
+            else:
+                rig.engine.end(container, 1)
+
+        async with rig.running():
+            pod_id = await well(rig)
+            rig.engine.begin = begun
+            rig.engine.kill(rig.name(pod_id), 1)
+            await rig.phase(pod_id, Phase.CRASH_LOOP)
+            full.append(True)
+            await rig.store.change_pod(
+                pod_id, workload=replace(rig.workload, files=_with_config(rig.workload, "mended"))
+            )
+            await asyncio.sleep(300)
+            full.clear()
+            await rig.phase(pod_id, Phase.RUNNING)
+
+    live(history)
+
+
+def test_the_alert_of_a_repair_in_vain_tells_of_the_agent(live: Any) -> None:
+    """What is wrong is what it refused, and not that a command of ours failed."""
+
+    async def history(rig: Any) -> None:
+        rig.repairs[78] = Repair(reason="ConfigRefused", command=("no-such-command",))
+        rig.workload = replace(rig.workload, permanent_exits=(78,))
+        raised, save = [], rig.store.save
+
+        async def saving(*args: Any, **given: Any) -> None:
+            raised.extend((one.reason, one.params.get("cause")) for one in given.get("alerts", ()))
+            await save(*args, **given)
+
+        rig.store.save = saving
+        async with rig.running():
+            pod_id = await rig.add(workload=rig.workload)
+            await rig.phase(pod_id, Phase.RUNNING)
+            rig.container(pod_id).end_wanted = True
+            rig.engine.kill(rig.name(pod_id), 78)
+            await rig.phase(pod_id, Phase.BLOCKED)
+            await asyncio.sleep(60)
+            assert raised == [("Blocked", "ConfigRefused")]
+            assert await rig.told("CommandFailed") == 1
 
     live(history)
 

@@ -115,6 +115,8 @@ def _wake_at(  # noqa: PLR0913 - see plan
         return None
     moments = _waiting(record, todo.waits_for, status, now, timings)
     moments += _running(desired, observed, record, now, timings)
+    if record.change_at:
+        moments.append(record.change_at)
     if todo.lacks_image and observed.refused_image and observed.refused_image.next_at:
         moments.append(observed.refused_image.next_at)
     return min((moment for moment in moments if moment > now), default=None) if moments else None

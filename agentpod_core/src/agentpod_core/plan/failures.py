@@ -61,7 +61,8 @@ def assess(desired: Desired, observed: Observed, record: Record, now: datetime, 
     """Bring the record up to date and count new failures."""
     is_wanted = desired.wanted is Wanted.RUNNING
     if record.generation != desired.generation:
-        record = _forgiven(_replace(record, generation=desired.generation, blocked=None, repaired=False))
+        record = _replace(record, generation=desired.generation, blocked=None, repaired=False, change_at=None)
+        record = _forgiven(record)
     if is_wanted and desired.restarts > record.restarts_done:
         record = _forgiven(_replace(record, blocked=None, repaired=False))
     record = _in_our_time(record, now, timings)
@@ -96,6 +97,8 @@ def assess(desired: Desired, observed: Observed, record: Record, now: datetime, 
             ready_since=None,
             cause="FellSilent" if is_news else ends.cause,
             is_silent=is_news,
+            # A start that came to nothing was a turn, too.
+            refuses_start=record.refuses_start or not record.was_ready,
         )
     if ends.is_unclean or is_news:
         record = _replace(record, heals=0, heal_at=None)

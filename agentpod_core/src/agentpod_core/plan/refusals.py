@@ -13,7 +13,7 @@ from agentpod_core.plan.conclude import earlier
 from agentpod_core.plan.steps import WAITS
 from agentpod_core.plan.timings import Timings
 from agentpod_core.plan.value import Plan
-from agentpod_core.values.actions import CreateContainer, RunOnce, StartContainer, TellHealed, WriteFiles
+from agentpod_core.values.actions import CreateContainer, RunOnce, StartContainer, StopContainer, TellHealed, WriteFiles
 from agentpod_core.values.status import Condition, ConditionType, Happening, Phase, PodStatus, Severity
 
 LEAVING = (Phase.STOPPING, Phase.DELETING)
@@ -55,7 +55,12 @@ def applied_badly(  # noqa: PLR0913 - all that follows from a try that failed
     record = msgspec.structs.replace(record, refuses_start=as_it_is)
     refusal = refusal_of(error)
     status = refused(plan_.status, before, refusal, now, timings, back_at=back_at)
-    record, alerts = alerting.again(record, status, now)
+    if StopContainer in kinds and record.expects_exit:
+        # An agent was ended for it, not in a rehearsal: the longer this goes on the less often is it ended again.
+        least = timedelta(seconds=timings.longest_backoff)
+        record = msgspec.structs.replace(record, change_at=now + max(lasted(status, now), least))
+    # What a repair in vain means, the next look tells.
+    record, alerts = (record, ()) if wait else alerting.again(record, status, now)
     return msgspec.structs.replace(
         plan_,
         actions=(),

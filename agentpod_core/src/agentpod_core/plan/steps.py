@@ -128,8 +128,10 @@ def _running(  # noqa: PLR0913 - all that the fate of one that is to run follows
     reason = _why_anew(desired, container) if container else "NoContainer"
     # What is refused must not keep down what is there, nor what is there keep out the change: they are tried in turn.
     is_turn = is_refused and not record.refuses_start
+    # It was ended for the change in vain, and is not to be ended for it again and again.
+    is_early = is_refused and record.change_at is not None and now < record.change_at and _runs(container)
     if container is not None and not reason:
-        if is_turn and (container.state in ENDED or worry == SILENT):
+        if is_turn and (is_early or container.state in ENDED or worry == SILENT):
             return _upkeep(desired, observed, container, record, now, worry)
         return _as_wanted(desired, observed, container, record, now, worry)
     shut = IMAGE if not observed.has_image else SLOT if not _has_slot(desired, observed) else ""
@@ -139,12 +141,18 @@ def _running(  # noqa: PLR0913 - all that the fate of one that is to run follows
         found = _upkeep(desired, observed, container, record, now, worry)
     if shut:
         return msgspec.structs.replace(found, waits_for=found.waits_for or shut, lacks_image=shut == IMAGE)
+    if is_early:
+        return msgspec.structs.replace(found, is_upkeep=True)
     if found.actions or found.waits_for == BACKING_OFF:
         # To try what was refused is left for when the one that is there has come back.
         return found
     if container is None:
         return _begun(desired, record, creation(desired, reason))
     return _anew(desired, container, record, reason)
+
+
+def _runs(container: Container | None) -> bool:
+    return container is not None and container.state is ContainerState.RUNNING
 
 
 def _goes_on(container: Container, record: Record) -> bool:
@@ -158,7 +166,7 @@ def _upkeep(  # noqa: PLR0913 - see _as_wanted
     """Keep a container going as it is."""
     there = as_it_is(desired, container, record)
     found = _as_wanted(there, observed, container, record, now, worry)
-    return msgspec.structs.replace(found, is_upkeep=bool(found.actions))
+    return msgspec.structs.replace(found, is_upkeep=True)
 
 
 def _as_wanted(  # noqa: PLR0913 - one return for each of the states that a container can be found in
@@ -252,6 +260,9 @@ def _alive(  # noqa: PLR0913 - all that the fate of one that runs follows from
         else worry
     )
     change = limits(desired, container, record)
+    if why and not is_hung and (first := policy(desired, container, record)):
+        # Who answers an exit is set first: what follows may be refused again and again.
+        return Steps(actions=first, record=record, is_upkeep=True)
     if why and not is_hung and not _has_slot(desired, observed):
         return Steps(actions=change, record=record, waits_for=SLOT)
     if why:

@@ -88,8 +88,9 @@ class Record(Struct, frozen=True, kw_only=True):
     reasons of the alerts that are open for the pod, ``alarmed_at`` is when one of them last had cause; None once
     somebody saw to the pod. ``put_down`` says that it was ended because nobody wants it as it was: that a person
     stopped it, or that no restart mends it. ``refuses_start`` says that the last try was to start the container as it
-    is, and failed. ``made_of`` is the hash of the spec that the last container was made from, ``asked`` that of how its
-    agent is asked.
+    is, and failed or came to nothing. ``change_at`` is when an agent that runs may be ended again for a change, after
+    one was ended for it in vain. ``made_of`` is the hash of the spec that the last container was made from, ``asked``
+    that of how its agent is asked.
     """
 
     generation: int = 0
@@ -119,6 +120,7 @@ class Record(Struct, frozen=True, kw_only=True):
     is_silent: bool = False
     put_down: bool = False
     refuses_start: bool = False
+    change_at: datetime | None = None
     made_of: str = ""
     asked: str = ""
 
