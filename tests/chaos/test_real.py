@@ -92,7 +92,7 @@ def assert_everybody_was_told(tenancies: list[Tenancy], receiver: Receiver) -> N
 def assert_an_address_is_left_to_who_has_it(tenancy: Tenancy, watch: Watch, things: Foreign) -> None:
     """A pod whose address somebody took says so and lets it be; it comes up once the other one is gone."""
     pod = tenancy.pods[0]
-    until(things.has_address, "the address is taken")
+    until(things.holds_address, "the address is taken")
     tenancy.start(pod)
 
     def status() -> dict:

@@ -153,10 +153,10 @@ async def test_any_span_reaches_up_to_now(database, pod_id, since, step, expecte
     moments = [whole - timedelta(minutes=58), whole - timedelta(minutes=31), NOW]
     await keep(database, pod_id, *((NOW - at, {}) for at in moments))
     async with database.transaction(ALL):
-        before = await history.points(pod_id, since + HOUR, step)
+        before = await history.points(pod_id, since + 2 * HOUR, step)
     await tidy(database)
     async with database.transaction(ALL):
-        after = await history.points(pod_id, since + HOUR, step)
+        after = await history.points(pod_id, since + 2 * HOUR, step)
     assert (len(before), after) == (expected, before)
 
 

@@ -21,21 +21,33 @@ class Foreign:
     def __init__(self, engine: Any) -> None:
         self._engine = engine
         self._containers = [NAME]
+        self._address: tuple[str, ...] = ()
 
     def take_address(self, pod: Pod) -> None:
         """Give the address of a pod that is down to a container of nobody's."""
         ours = ("--filter", f"label=agentpod.tenant={pod.tenant}", "--format", "{{.Name}}")
         network = self._engine.docker("network", "ls", *ours).strip()
-        given = (f"--network={network}", f"--ip={pod.address}", "--restart=always", "--entrypoint=sleep")
-        self._engine.docker("run", "-d", "--name", TAKER, *given, IMAGE, "36000")
+        self._address = (f"--network={network}", f"--ip={pod.address}", "--entrypoint=sleep")
+        self._engine.docker("run", "-d", "--name", TAKER, "--restart=always", *self._address, IMAGE, "36000")
         self._containers.append(TAKER)
 
-    def has_address(self) -> bool:
-        """Say whether that container has it: after the engine's own start it may take a while to come back."""
+    def holds_address(self) -> bool:
+        """Say whether that container has it, and the engine gives it to nobody else.
+
+        After the engine's own start the container may take a while to come back. And an engine that was killed may
+        have forgotten that it gave the address (moby#27404): it is asked for once more then.
+        """
         (one,) = json.loads(self._engine.docker("inspect", TAKER))
-        return bool(one["State"]["Running"]) and all(
+        if not one["State"]["Running"] or not all(
             at["IPAddress"] for at in one["NetworkSettings"]["Networks"].values()
-        )
+        ):
+            return False
+        try:
+            self._engine.docker("run", "--rm", *self._address, IMAGE, "0")
+        except RuntimeError as refused:
+            return "already in use" in str(refused)
+        self._engine.docker("restart", "--time=0", TAKER)
+        return False
 
     def leave_address(self) -> None:
         """Take that container away again."""
