@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -360,6 +361,87 @@ def test_no_agent_is_ended_again_and_again_for_a_change(live: Any, trouble: str)
             assert (status.phase, status.reason, status.ready) == (Phase.DEGRADED, "EngineRefused", True)
             broken.clear()
             await asyncio.sleep(3600)
+            assert (await rig.status(pod_id)).observed_generation == 2
+
+    live(history)
+
+
+@pytest.mark.parametrize("trouble", ["hang", "crash"])
+def test_who_was_ended_in_vain_is_looked_after_meanwhile(live: Any, trouble: str) -> None:
+    """However long the change has to wait, a hang does not wait for it, be it the first one or that of its restart."""
+
+    async def history(rig: Any) -> None:
+        broken = _refusing(rig, lambda action: isinstance(action, RemoveContainer), BUSY)
+        starts, begin = [], rig.engine.begin
+
+        def begun(container: Any) -> None:
+            begin(container)
+            starts.append(rig.clock.monotonic())
+
+        rig.engine.begin = begun
+        async with rig.running():
+            pod_id = await well(rig)
+            broken.append(True)
+            await rig.store.change_pod(pod_id, workload=_changed(rig.workload, "removal"))
+            await asyncio.sleep(5400)
+            began = len(starts)
+            rig.health.ill.add(pod_id)
+            if trouble == "crash":
+                rig.engine.kill(rig.name(pod_id), 1)
+            await asyncio.sleep(1200)
+            assert len(starts) - began >= 4
+            rig.health.ill.discard(pod_id)
+            await rig.until(lambda: rig.container(pod_id).state is ContainerState.RUNNING)
+            await asyncio.sleep(60)
+            assert (await rig.status(pod_id)).ready
+
+    live(history)
+
+
+@pytest.mark.parametrize("how", ["env", "file"])
+@pytest.mark.parametrize("trouble", ["stop refused", "engine away"])
+def test_a_change_that_ended_nobody_in_vain_is_soon_tried_again(live: Any, how: str, trouble: str) -> None:
+    """The long pause is for changes that are refused, not for an end that did not come or an engine that was away."""
+
+    async def history(rig: Any) -> None:
+        hit, real = [], rig.runtime.apply
+        kinds = (StopContainer,) if trouble == "stop refused" else (RemoveContainer, StartContainer)
+        error = BUSY if trouble == "stop refused" else AWAY
+
+        async def apply(action: Any, material: Any) -> None:
+            if begun and not hit and isinstance(action, kinds):
+                hit.append(True)
+                raise error
+            await real(action, material)
+
+        rig.runtime.apply, begun = apply, []
+        async with rig.running():
+            pod_id = await well(rig)
+            begun.append(True)
+            await rig.store.change_pod(pod_id, workload=_changed(rig.workload, "removal" if how == "env" else "file"))
+            await asyncio.sleep(60)
+            status = await rig.status(pod_id)
+            assert hit
+            assert (status.phase, status.observed_generation) == (Phase.RUNNING, 2)
+
+    live(history)
+
+
+def test_a_clock_that_is_set_back_holds_up_no_change(live: Any) -> None:
+    """A date that was written by a clock that was ahead is none to wait for."""
+
+    async def history(rig: Any) -> None:
+        broken = _refusing(rig, lambda action: isinstance(action, RemoveContainer), BUSY)
+        now, back = rig.clock.now, [timedelta()]
+        rig.clock.now = lambda: now() - back[0]
+        async with rig.running():
+            pod_id = await well(rig)
+            broken.append(True)
+            await rig.store.change_pod(pod_id, workload=_changed(rig.workload, "removal"))
+            await asyncio.sleep(30)
+            broken.clear()
+            back[0] = timedelta(days=1)
+            await asyncio.sleep(900)
             assert (await rig.status(pod_id)).observed_generation == 2
 
     live(history)

@@ -45,6 +45,8 @@ def plan(  # noqa: PLR0913 - the whole input of a decision
         # What it did meanwhile nobody knows: a good spell begins with the first look.
         found = msgspec.structs.replace(found, record=alerting.renewed(found.record, now))
     stands = refusals.standing(before, desired.generation) if desired.wanted is Wanted.RUNNING else None
+    if stands:
+        found = msgspec.structs.replace(found, record=refusals.in_our_time(found.record, before, now, timings))
     is_full_soon = observed.trend is not None and memory.may_restart(desired, observed, found.record, timings)
     todo = steps(
         desired,

@@ -63,7 +63,10 @@ def readiness(  # noqa: PLR0913 - everything that decides whether an agent is we
             record = msgspec.structs.replace(record, was_ready=True, ready_since=ready_since, is_silent=False)
         if record.expects_exit or record.expects_start or record.put_down:
             # The end that was to come did not.
-            record = msgspec.structs.replace(record, expects_exit=False, expects_start=False, put_down=False)
+            change_at = None if record.expects_exit else record.change_at
+            record = msgspec.structs.replace(
+                record, expects_exit=False, expects_start=False, put_down=False, change_at=change_at
+            )
         return _forgive(record, now, timings), None
     # Nothing is held against an agent that nobody asked, however long ago it started.
     if probed is None:

@@ -14,7 +14,7 @@ from agentpod_core.plan.steps import WAITS
 from agentpod_core.plan.timings import Timings
 from agentpod_core.plan.value import Plan
 from agentpod_core.values.actions import CreateContainer, RunOnce, StartContainer, StopContainer, TellHealed, WriteFiles
-from agentpod_core.values.status import Condition, ConditionType, Happening, Phase, PodStatus, Severity
+from agentpod_core.values.status import Condition, ConditionType, Happening, Phase, PodStatus, Record, Severity
 
 LEAVING = (Phase.STOPPING, Phase.DELETING)
 
@@ -55,10 +55,9 @@ def applied_badly(  # noqa: PLR0913 - all that follows from a try that failed
     record = msgspec.structs.replace(record, refuses_start=as_it_is)
     refusal = refusal_of(error)
     status = refused(plan_.status, before, refusal, now, timings, back_at=back_at)
-    if StopContainer in kinds and record.expects_exit:
+    if StopContainer in kinds and record.expects_exit and error.reason != "EngineUnreachable":
         # An agent was ended for it, not in a rehearsal: the longer this goes on the less often is it ended again.
-        least = timedelta(seconds=timings.longest_backoff)
-        record = msgspec.structs.replace(record, change_at=now + max(lasted(status, now), least))
+        record = msgspec.structs.replace(record, change_at=_next_change(status, now, timings))
     # What a repair in vain means, the next look tells.
     record, alerts = (record, ()) if wait else alerting.again(record, status, now)
     return msgspec.structs.replace(
@@ -70,6 +69,17 @@ def applied_badly(  # noqa: PLR0913 - all that follows from a try that failed
         alerts=(*plan_.alerts, *alerts),
         wake_at=now + (wait or pause(error, lasted(status, now), timings)),
     )
+
+
+def _next_change(status: PodStatus, now: datetime, timings: Timings) -> datetime:
+    return now + max(lasted(status, now), timedelta(seconds=timings.longest_backoff))
+
+
+def in_our_time(record: Record, status: PodStatus, now: datetime, timings: Timings) -> Record:
+    """Bear a clock that was set back: no change waits for longer than from now on."""
+    if record.change_at is None:
+        return record
+    return msgspec.structs.replace(record, change_at=min(record.change_at, _next_change(status, now, timings)))
 
 
 def refusal_of(error: AgentPodError, next_at: datetime | None = None) -> Refusal:

@@ -131,12 +131,12 @@ def _running(  # noqa: PLR0913 - all that the fate of one that is to run follows
     # It was ended for the change in vain, and is not to be ended for it again and again.
     is_early = is_refused and record.change_at is not None and now < record.change_at and _runs(container)
     if container is not None and not reason:
-        if is_turn and (is_early or container.state in ENDED or worry == SILENT):
+        if is_early or (is_turn and (container.state in ENDED or worry == SILENT)):
             return _upkeep(desired, observed, container, record, now, worry)
         return _as_wanted(desired, observed, container, record, now, worry)
     shut = IMAGE if not observed.has_image else SLOT if not _has_slot(desired, observed) else ""
     found = Steps(record=record)
-    if container is not None and reason == CHANGED and (shut or is_turn) and _goes_on(container, record):
+    if container is not None and reason == CHANGED and (shut or is_turn or is_early) and _goes_on(container, record):
         # What is there goes on, and is looked after, until what is to come can be had.
         found = _upkeep(desired, observed, container, record, now, worry)
     if shut:
