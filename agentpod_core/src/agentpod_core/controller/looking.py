@@ -6,6 +6,7 @@ list shows neither limits nor exit codes.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
@@ -63,8 +64,7 @@ class Look:
             self._platform.doubt()
         await self._platform.engine_found()
         reconciler.looked(world)
-        pods = await self._parts.store.pods()
-        tenants = await self._parts.store.tenants()
+        pods, tenants = await asyncio.gather(self._parts.store.pods(), self._parts.store.tenants())
         await self._protect(world)
         self._passes.add(ROUTES)
         own = {container.name: container for container in world.containers}
