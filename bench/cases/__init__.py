@@ -13,6 +13,7 @@ from cases import (
     memory,
     openclaw,
     planning,
+    probing,
     recovery,
     rescue,
     resync,
@@ -25,6 +26,7 @@ from cases import (
 CASES = (
     memory.CASE,
     planning.CASE,
+    probing.CASE,
     simulated.CASE,
     create.CASE,
     # A crowd of pods stays from here on, and is sent away by the last of those that need it.
