@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from registry import PULL, ending, refused, slow, well, with_image
+from registry import PULL, ending, hiding, refused, slow, well, with_image
 
 from agentpod_core import ContainerState, PermanentError, SecretRef, TemporaryError
 from agentpod_core.controller import Controller
@@ -347,20 +347,7 @@ def test_an_engine_that_was_away_has_hidden_no_pod(live: Any) -> None:
     """Once it is back, for how long a pod alone is not shown is counted anew."""
 
     async def history(rig: Any) -> None:
-        inspect, observe, hidden, is_away = rig.runtime.inspect, rig.runtime.observe, [], []
-        error = TemporaryError("EngineUnreachable", detail="it does not answer")
-
-        async def hiding(name: str) -> Any:
-            if is_away or name in hidden:
-                raise error
-            return await inspect(name)
-
-        async def nothing() -> Any:
-            if is_away:
-                raise error
-            return await observe()
-
-        rig.runtime.inspect, rig.runtime.observe = hiding, nothing
+        hidden, is_away = hiding(rig)
         async with rig.running() as controller:
             pod_id = await well(rig)
             hidden.append(rig.name(pod_id))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from registry import NOWHERE, ending, refused, slow, well, with_image
+from registry import AWAY, NOWHERE, ending, hiding, refused, slow, well, with_image
 
 from agentpod_core import ContainerState, File, OnChange, Repair, SecretRef, TemporaryError
 from agentpod_core.values.actions import (
@@ -26,7 +26,6 @@ from agentpod_core.values.status import Phase
 NO_DEVICE = TemporaryError("EngineRefused", message="error mounting: no such device")
 NO_SPACE = TemporaryError("EngineRefused", message="no space left on device")
 BUSY = TemporaryError("EngineRefused", message="busy")
-AWAY = TemporaryError("EngineUnreachable", detail="it does not answer")
 
 
 def _refusing(rig: Any, refuses: Any, error: Exception) -> list[bool]:
@@ -261,19 +260,7 @@ def test_an_engine_that_comes_and_goes_hides_no_single_pod(live: Any) -> None:
     """A list between two outages is no proof that the pods were missed each by itself."""
 
     async def history(rig: Any) -> None:
-        inspect, observe, is_away = rig.runtime.inspect, rig.runtime.observe, []
-
-        async def inspecting(name: str) -> Any:
-            if is_away:
-                raise AWAY
-            return await inspect(name)
-
-        async def observing() -> Any:
-            if is_away:
-                raise AWAY
-            return await observe()
-
-        rig.runtime.inspect, rig.runtime.observe = inspecting, observing
+        _, is_away = hiding(rig)
         changes = rig.changes_of_alerts()
         async with rig.running(slots=8) as controller:
             tenant = await rig.store.add_tenant("acme")

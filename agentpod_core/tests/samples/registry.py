@@ -7,13 +7,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agentpod_core import ContainerState, PermanentError
+from agentpod_core import ContainerState, PermanentError, TemporaryError
 from agentpod_core.testing.fake_engine import FakeContainer
 from agentpod_core.values.actions import ObtainImage
 from agentpod_core.values.status import Phase
 
 PULL = 600.0
 NOWHERE = PermanentError("ImageNotFound", image="typo:1")
+AWAY = TemporaryError("EngineUnreachable", detail="it does not answer")
 
 
 def slow(rig: Any, *images: str) -> None:
@@ -72,3 +73,23 @@ def ending(rig: Any, code: int, dies: list[bool]) -> None:
             rig.engine.kill(container.name, code)
 
     rig.engine.begin = begun
+
+
+def hiding(rig: Any) -> tuple[list[str], list[bool]]:
+    """Give two lists: the engine hides the containers that the first names, and is away once the second is filled."""
+    inspect, observe = rig.runtime.inspect, rig.runtime.observe
+    hidden: list[str] = []
+    is_away: list[bool] = []
+
+    async def inspecting(name: str) -> Any:
+        if is_away or name in hidden:
+            raise AWAY
+        return await inspect(name)
+
+    async def observing() -> Any:
+        if is_away:
+            raise AWAY
+        return await observe()
+
+    rig.runtime.inspect, rig.runtime.observe = inspecting, observing
+    return hidden, is_away
