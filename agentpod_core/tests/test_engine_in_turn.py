@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from registry import AWAY, NOWHERE, ending, hiding, refused, slow, well, with_image
+from registry import NOWHERE, ending, hiding, refused, refusing, slow, well, with_config, with_image
 
 from agentpod_core import ContainerState, File, OnChange, Repair, SecretRef, TemporaryError
 from agentpod_core.values.actions import (
     CreateContainer,
-    RemoveContainer,
     StartContainer,
-    StopContainer,
-    UpdateLimits,
     WriteFiles,
 )
 from agentpod_core.values.alerts import Raise
@@ -26,19 +22,6 @@ from agentpod_core.values.status import Phase
 NO_DEVICE = TemporaryError("EngineRefused", message="error mounting: no such device")
 NO_SPACE = TemporaryError("EngineRefused", message="no space left on device")
 BUSY = TemporaryError("EngineRefused", message="busy")
-
-
-def _refusing(rig: Any, refuses: Any, error: Exception) -> list[bool]:
-    """Let the engine refuse what ``refuses`` says of an action, from when the list that is given is filled."""
-    real, begun = rig.runtime.apply, []
-
-    async def apply(action: Any, material: Any) -> None:
-        if begun and refuses(action):
-            raise error
-        await real(action, material)
-
-    rig.runtime.apply = apply
-    return begun
 
 
 def _as_from_a_database(rig: Any) -> None:
@@ -63,7 +46,7 @@ def test_an_image_that_is_there_is_used_where_the_old_container_starts_no_more(l
 
     async def history(rig: Any) -> None:
         slow(rig, "-", "big:2")
-        broken = _refusing(
+        broken = refusing(
             rig,
             lambda action: isinstance(action, StartContainer) and rig.container(pod_id).workload.image == "fake:1",
             NO_DEVICE,
@@ -84,7 +67,7 @@ def test_a_secret_that_comes_is_used_where_the_old_container_starts_no_more(live
     """The same where the change had been refused before the old one broke."""
 
     async def history(rig: Any) -> None:
-        broken = _refusing(
+        broken = refusing(
             rig, lambda action: isinstance(action, StartContainer) and not rig.container(pod_id).workload.env, NO_DEVICE
         )
         async with rig.running() as controller:
@@ -116,7 +99,7 @@ def test_a_container_that_nothing_can_be_read_from_is_made_anew(live: Any) -> No
             container = rig.container(pod_id)
             return container is not None and container.workload.image == "fake:1"
 
-        broken = _refusing(rig, lambda action: isinstance(action, StartContainer) and is_old(), lost)
+        broken = refusing(rig, lambda action: isinstance(action, StartContainer) and is_old(), lost)
 
         async def reading(name: str, path: str, **limits: Any) -> Any:
             if broken and is_old():
@@ -285,7 +268,7 @@ def test_a_full_disk_keeps_no_agent_down(live: Any, on_change: OnChange, trouble
     """A file that cannot be written is tried again while the agent goes on with what it has."""
 
     async def history(rig: Any) -> None:
-        full = _refusing(rig, lambda action: isinstance(action, WriteFiles), NO_SPACE)
+        full = refusing(rig, lambda action: isinstance(action, WriteFiles), NO_SPACE)
         async with rig.running():
             pod_id = await well(rig)
             full.append(True)
@@ -314,150 +297,17 @@ def test_a_full_disk_keeps_no_agent_down(live: Any, on_change: OnChange, trouble
     live(history)
 
 
-@pytest.mark.parametrize("trouble", ["limit", "file", "removal"])
-def test_no_agent_is_ended_again_and_again_for_a_change(live: Any, trouble: str) -> None:
-    """Where a change fails once its agent was ended for it, that is back at once and left alone for ever longer."""
-
-    async def history(rig: Any) -> None:
-        refuses = {
-            "limit": lambda action: isinstance(action, UpdateLimits) and action.limits.memory == 4_000_000,
-            "file": lambda action: (
-                isinstance(action, WriteFiles) and rig.container(pod_id).state is not ContainerState.RUNNING
-            ),
-            "removal": lambda action: isinstance(action, RemoveContainer),
-        }[trouble]
-        broken = _refusing(rig, refuses, BUSY)
-        stops, real = [], rig.runtime.apply
-
-        async def apply(action: Any, material: Any) -> None:
-            if isinstance(action, StopContainer):
-                stops.append(rig.clock.monotonic())
-            if len(stops) > 50:
-                broken.clear()
-            await real(action, material)
-
-        rig.runtime.apply = apply
-        async with rig.running():
-            pod_id = await well(rig)
-            broken.append(True)
-            await rig.store.change_pod(pod_id, workload=_changed(rig.workload, trouble))
-            await asyncio.sleep(3600)
-            assert 2 <= len(stops) <= 5
-            assert stops[-1] - stops[-2] > stops[1] - stops[0] >= 300
-            status = await rig.status(pod_id)
-            assert (status.phase, status.reason, status.ready) == (Phase.DEGRADED, "EngineRefused", True)
-            broken.clear()
-            await asyncio.sleep(3600)
-            assert (await rig.status(pod_id)).observed_generation == 2
-
-    live(history)
-
-
-@pytest.mark.parametrize("trouble", ["hang", "crash"])
-def test_who_was_ended_in_vain_is_looked_after_meanwhile(live: Any, trouble: str) -> None:
-    """However long the change has to wait, a hang does not wait for it, be it the first one or that of its restart."""
-
-    async def history(rig: Any) -> None:
-        broken = _refusing(rig, lambda action: isinstance(action, RemoveContainer), BUSY)
-        starts, begin = [], rig.engine.begin
-
-        def begun(container: Any) -> None:
-            begin(container)
-            starts.append(rig.clock.monotonic())
-
-        rig.engine.begin = begun
-        async with rig.running():
-            pod_id = await well(rig)
-            broken.append(True)
-            await rig.store.change_pod(pod_id, workload=_changed(rig.workload, "removal"))
-            await asyncio.sleep(5400)
-            began = len(starts)
-            rig.health.ill.add(pod_id)
-            if trouble == "crash":
-                rig.engine.kill(rig.name(pod_id), 1)
-            await asyncio.sleep(1200)
-            assert len(starts) - began >= 4
-            rig.health.ill.discard(pod_id)
-            await rig.until(lambda: rig.container(pod_id).state is ContainerState.RUNNING)
-            await asyncio.sleep(60)
-            assert (await rig.status(pod_id)).ready
-
-    live(history)
-
-
-@pytest.mark.parametrize("how", ["env", "file"])
-@pytest.mark.parametrize("trouble", ["stop refused", "engine away"])
-def test_a_change_that_ended_nobody_in_vain_is_soon_tried_again(live: Any, how: str, trouble: str) -> None:
-    """The long pause is for changes that are refused, not for an end that did not come or an engine that was away."""
-
-    async def history(rig: Any) -> None:
-        hit, real = [], rig.runtime.apply
-        kinds = (StopContainer,) if trouble == "stop refused" else (RemoveContainer, StartContainer)
-        error = BUSY if trouble == "stop refused" else AWAY
-
-        async def apply(action: Any, material: Any) -> None:
-            if begun and not hit and isinstance(action, kinds):
-                hit.append(True)
-                raise error
-            await real(action, material)
-
-        rig.runtime.apply, begun = apply, []
-        async with rig.running():
-            pod_id = await well(rig)
-            begun.append(True)
-            await rig.store.change_pod(pod_id, workload=_changed(rig.workload, "removal" if how == "env" else "file"))
-            await asyncio.sleep(60)
-            status = await rig.status(pod_id)
-            assert hit
-            assert (status.phase, status.observed_generation) == (Phase.RUNNING, 2)
-
-    live(history)
-
-
-def test_a_clock_that_is_set_back_holds_up_no_change(live: Any) -> None:
-    """A date that was written by a clock that was ahead is none to wait for."""
-
-    async def history(rig: Any) -> None:
-        broken = _refusing(rig, lambda action: isinstance(action, RemoveContainer), BUSY)
-        now, back = rig.clock.now, [timedelta()]
-        rig.clock.now = lambda: now() - back[0]
-        async with rig.running():
-            pod_id = await well(rig)
-            broken.append(True)
-            await rig.store.change_pod(pod_id, workload=_changed(rig.workload, "removal"))
-            await asyncio.sleep(30)
-            broken.clear()
-            back[0] = timedelta(days=1)
-            await asyncio.sleep(900)
-            assert (await rig.status(pod_id)).observed_generation == 2
-
-    live(history)
-
-
-def _changed(workload: Any, how: str) -> Any:
-    if how == "removal":
-        return replace(workload, env={"A": "B"})
-    memory = 4_000_000 if how == "limit" else workload.resources.memory
-    return replace(workload, files=_with_config(workload, "2"), resources=replace(workload.resources, memory=memory))
-
-
-def _with_config(workload: Any, text: str) -> tuple[File, ...]:
-    return tuple(
-        replace(file, parts=(text,)) if file.on_change is OnChange.RESTART else file for file in workload.files
-    )
-
-
 def test_a_crash_loop_beside_a_full_disk_has_our_pauses(live: Any) -> None:
     """Who answers an exit is settled before a file is tried that cannot be written."""
 
     async def history(rig: Any) -> None:
         dies: list[bool] = []
         ending(rig, 1, dies)
-        full = _refusing(rig, lambda action: isinstance(action, WriteFiles), NO_SPACE)
+        full = refusing(rig, lambda action: isinstance(action, WriteFiles), NO_SPACE)
         async with rig.running():
             pod_id = await well(rig)
             full.append(True)
-            await rig.store.change_pod(pod_id, workload=replace(rig.workload, files=_with_config(rig.workload, "2")))
+            await rig.store.change_pod(pod_id, workload=replace(rig.workload, files=with_config(rig.workload, "2")))
             await asyncio.sleep(900)
             dies.append(True)
             starts = rig.container(pod_id).started_at
@@ -473,7 +323,7 @@ def test_a_mended_file_comes_to_an_agent_that_ends_at_once(live: Any) -> None:
     """One that is dead before it is looked at again has had its turn: the next one is the change's."""
 
     async def history(rig: Any) -> None:
-        full = _refusing(rig, lambda action: isinstance(action, WriteFiles), NO_SPACE)
+        full = refusing(rig, lambda action: isinstance(action, WriteFiles), NO_SPACE)
         begin = rig.engine.begin
 
         def begun(container: Any) -> None:
@@ -493,7 +343,7 @@ def test_a_mended_file_comes_to_an_agent_that_ends_at_once(live: Any) -> None:
             await rig.phase(pod_id, Phase.CRASH_LOOP)
             full.append(True)
             await rig.store.change_pod(
-                pod_id, workload=replace(rig.workload, files=_with_config(rig.workload, "mended"))
+                pod_id, workload=replace(rig.workload, files=with_config(rig.workload, "mended"))
             )
             await asyncio.sleep(300)
             full.clear()

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agentpod_core import ContainerState, PermanentError, TemporaryError
+from agentpod_core import ContainerState, File, OnChange, PermanentError, TemporaryError
 from agentpod_core.testing.fake_engine import FakeContainer
 from agentpod_core.values.actions import ObtainImage
 from agentpod_core.values.status import Phase
@@ -93,3 +93,23 @@ def hiding(rig: Any) -> tuple[list[str], list[bool]]:
 
     rig.runtime.inspect, rig.runtime.observe = inspecting, observing
     return hidden, is_away
+
+
+def refusing(rig: Any, refuses: Any, error: Exception) -> list[bool]:
+    """Let the engine refuse what ``refuses`` says of an action, from when the list that is given is filled."""
+    real, begun = rig.runtime.apply, []
+
+    async def apply(action: Any, material: Any) -> None:
+        if begun and refuses(action):
+            raise error
+        await real(action, material)
+
+    rig.runtime.apply = apply
+    return begun
+
+
+def with_config(workload: Any, text: str) -> tuple[File, ...]:
+    """Give a workload's files, those that need a restart with that text."""
+    return tuple(
+        replace(file, parts=(text,)) if file.on_change is OnChange.RESTART else file for file in workload.files
+    )
